@@ -1,0 +1,48 @@
+# viewledger: `make demo` shows it, `make test` proves it. Everything lives in .venv/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JARS := $(VENV)/share/viewledger/kafka
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench faults lock clean
+
+help:            ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed $(JARS)/.installed   ## .venv with the locked packages and the Kafka jars
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@scripts/prerequisites $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(JARS)/.installed: pom.xml $(VENV)/.installed
+	@scripts/prerequisites $(PYTHON)
+	@mkdir -p $(JARS)
+	mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=$(JARS)
+	@touch $@
+
+demo: install    ## the whole pipeline on embedded real services, with a summary
+	$(BIN)/viewledger demo
+
+check: install   ## the quick part of the tests: style, types, layers, units (under a minute)
+	scripts/check
+
+test: install    ## all tests
+	scripts/check --all
+
+faults: install  ## kill -9 at random points, 20 seeds
+	$(BIN)/python -m pytest tests/faults --seeds 20 --timeout 3600
+
+bench: install   ## the table of docs/performance.md, measured here
+	$(BIN)/python -m bench
+
+lock:            ## resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
+
+clean:           ## remove what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,26 @@
+"""`viewledger`: collects the commands and turns expected errors into a line for a person."""
+
+import sys
+import warnings
+
+import typer
+
+from pipeline.cli.problems import Problem
+from schemas.settings import NotRunningError
+
+app = typer.Typer(
+    help="Counts views, keeps bots out, and books what promoters earned.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    try:
+        app()
+    except (Problem, NotRunningError) as error:
+        sys.stderr.write(f"viewledger: {error}\n")
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""The ground floor: what events, blocks, topics, tables and money look like."""

@@ -1,0 +1,120 @@
+"""The scored block: one message of `views.scored`, all that one raw range came to.
+
+The value is two Arrow IPC streams, one after the other, compressed with zstd: the accepted
+views (`ACCEPTED`) and the refused events (`REFUSED`). Every raw offset of the range
+`[raw_from, raw_next)` that held an event is in exactly one of them, in ascending order.
+What is the same for all rows (model, policy, lists) stands in the metadata of the first
+stream. The headers are those of `schemas.fencing`.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pyarrow as pa
+
+_MS = pa.int64()
+
+ACCEPTED = pa.schema(
+    [
+        pa.field("raw_offset", pa.int64(), nullable=False),
+        pa.field("log_time", _MS, nullable=False),  # ms, stamped by the broker
+        pa.field("viewed_at", _MS, nullable=False),  # ms, occurred_at with the clock corrected
+        pa.field("event_id", pa.string(), nullable=False),
+        pa.field("campaign_id", pa.string(), nullable=False),
+        pa.field("promoter_id", pa.string(), nullable=False),
+        pa.field("post_id", pa.string(), nullable=False),
+        pa.field("platform", pa.string(), nullable=False),
+        pa.field("viewer_id", pa.string(), nullable=False),
+        pa.field("session_id", pa.string(), nullable=False),
+        pa.field("occurred_at", _MS, nullable=False),
+        pa.field("sent_at", _MS, nullable=False),
+        pa.field("received_at", _MS, nullable=False),
+        pa.field("ip", pa.string()),
+        pa.field("user_agent", pa.string()),
+        pa.field("watch_ms", pa.int32(), nullable=False),
+        pa.field("duration_ms", pa.int32(), nullable=False),
+        pa.field("visible_pct", pa.float32(), nullable=False),
+        pa.field("interactions", pa.int32()),
+        pa.field("muted", pa.bool_()),
+        pa.field("autoplay", pa.bool_()),
+        pa.field("screen", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("tz_offset_min", pa.int16()),
+        pa.field("referrer", pa.string()),
+        pa.field("attrs", pa.string()),  # JSON object, or null
+        pa.field("currency", pa.string(), nullable=False),
+        pa.field("rate_micros", pa.int64(), nullable=False),  # the price at the time of judging
+        pa.field("verdict", pa.uint8(), nullable=False),  # schemas.verdicts.Verdict
+        pa.field("reasons", pa.uint32(), nullable=False),  # bits of schemas.verdicts.Reason
+        pa.field("score", pa.float32()),  # probability of a bot; null where not judged
+    ]
+)
+
+REFUSED = pa.schema(
+    [
+        pa.field("raw_offset", pa.int64(), nullable=False),
+        pa.field("log_time", _MS, nullable=False),
+        pa.field("refusal", pa.uint8(), nullable=False),  # schemas.verdicts.Refusal
+        pa.field("event_id", pa.string()),  # null where it could not be read
+        pa.field("campaign_id", pa.string()),
+        pa.field("promoter_id", pa.string()),
+    ]
+)
+
+VERSION_KEYS = ("model_version", "policy_version", "lists_version")
+
+
+class Block(NamedTuple):
+    """A decoded block."""
+
+    accepted: pa.Table
+    refused: pa.Table
+    versions: Mapping[str, str]
+    """`model_version`, `policy_version`, `lists_version` of every accepted row."""
+
+
+def _write(
+    sink: pa.BufferOutputStream, table: pa.Table | pa.RecordBatch, schema: pa.Schema
+) -> None:
+    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1))
+    with pa.ipc.new_stream(sink, schema, options=options) as writer:
+        writer.write(table)
+
+
+def encode_block(
+    accepted: pa.RecordBatch, refused: pa.RecordBatch, versions: Mapping[str, str]
+) -> bytes:
+    """The value of a block message.
+
+    Raises:
+        KeyError: a version of `VERSION_KEYS` is missing.
+        pa.ArrowInvalid: a batch does not have its schema.
+    """
+    metadata = {key: versions[key] for key in VERSION_KEYS}
+    schema = ACCEPTED.with_metadata(metadata)
+    sink = pa.BufferOutputStream()
+    _write(sink, accepted.replace_schema_metadata(metadata), schema)
+    _write(sink, refused, REFUSED)
+    return bytes(sink.getvalue())
+
+
+def decode_accepted(value: bytes, columns: list[str] | None = None) -> pa.Table:
+    """Only the accepted views of a block, and of these only `columns` where given."""
+    options = pa.ipc.IpcReadOptions(
+        included_fields=None if columns is None else [ACCEPTED.get_field_index(c) for c in columns]
+    )
+    return pa.ipc.open_stream(pa.BufferReader(value), options=options).read_all()
+
+
+def decode_block(value: bytes) -> Block:
+    """Both parts of a block.
+
+    Raises:
+        pa.ArrowInvalid: not a block.
+    """
+    source = pa.BufferReader(value)
+    accepted = pa.ipc.open_stream(source).read_all()
+    refused = pa.ipc.open_stream(source).read_all()
+    metadata = accepted.schema.metadata or {}
+    versions = {key.decode(): text.decode() for key, text in metadata.items()}
+    return Block(accepted, refused, versions)

@@ -1,0 +1,106 @@
+"""Every setting of viewledger, read from `VIEWLEDGER_*` and checked at start."""
+
+import functools
+import json
+import sys
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Service = Literal["kafka", "clickhouse", "postgres", "redis"]
+SERVICES: tuple[Service, ...] = ("kafka", "clickhouse", "postgres", "redis")
+
+
+class Settings(BaseSettings):
+    """What can be set. A service without a URL is the embedded one of the data folder."""
+
+    model_config = SettingsConfigDict(env_prefix="VIEWLEDGER_", frozen=True)
+
+    data: Path = Field(Path(".viewledger"), description="data folder of the embedded services")
+    kafka: str | None = Field(
+        None,
+        pattern="^kafka://",
+        description="kafka://host:port,host:port?security_protocol=SASL_SSL&sasl_mechanism=PLAIN"
+        "&sasl_username=…&sasl_password=…&ssl_cafile=…",
+    )
+    clickhouse: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="http(s)://user:password@host:port/database?ca_cert=…&verify=…",
+    )
+    postgres: str | None = Field(
+        None,
+        pattern="^postgres(ql)?://",
+        description="postgresql://user:password@host:port/database?sslmode=…",
+    )
+    redis: str | None = Field(
+        None, pattern="^rediss?://", description="redis(s)://user:password@host:port/0"
+    )
+
+    partitions: int = Field(4, ge=1, le=1024, description="of every topic; fixed once created")
+    replication: int = Field(1, ge=1, le=9, description="copies of every topic")
+    accept_window_hours: int = Field(24, ge=1, le=24 * 7, description="how late a view may come")
+    future_minutes: int = Field(5, ge=0, le=60, description="how far ahead a clock may be")
+    window_slack_minutes: int = Field(
+        60, ge=1, le=24 * 60, description="how much two retries of one event may disagree on time"
+    )
+    block_rows: int = Field(8192, ge=1, le=65536, description="most events in one block")
+    linger_ms: int = Field(200, ge=0, le=5000, description="how long a small block waits for more")
+    snapshot_seconds: float = Field(30.0, gt=0, description="between two snapshots of the state")
+    redis_timeout_ms: int = Field(250, ge=1, description="after which Redis counts as down")
+    stall_seconds: float = Field(
+        60.0, gt=0, description="without progress while there is work, after which a worker exits"
+    )
+    model: str = Field("champion", description="name of the model in the registry")
+    workers: int = Field(1, ge=1, le=64, description="processes of `score` that `up` starts")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def endpoints_file(self) -> Path:
+        """Where `viewledger up` writes the URLs of the embedded services."""
+        return self.data / "endpoints.json"
+
+    def url(self, service: Service) -> str:
+        """The URL of a service: the variable if set, else the embedded one.
+
+        Raises:
+            NotRunningError: neither.
+        """
+        configured: str | None = getattr(self, service)
+        if configured is not None:
+            return configured
+        try:
+            found: str = json.loads(self.endpoints_file.read_text())[service]
+        except (FileNotFoundError, KeyError):
+            raise NotRunningError(
+                f"no {service} for {str(self.data)!r}: run `viewledger up`, "
+                f"or set VIEWLEDGER_{service.upper()}"
+            ) from None
+        return found
+
+
+class NotRunningError(Exception):
+    """A service has neither a URL nor an embedded server."""
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Ends the process with status 2 and a line per wrong variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        _refuse(error)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    for problem in error.errors(include_url=False):
+        name = "VIEWLEDGER_" + "_".join(str(part) for part in problem["loc"]).upper()
+        wants = Settings.model_fields[str(problem["loc"][0])].description
+        # The value may hold a password, so it is not repeated.
+        sys.stderr.write(f"{name}: {problem['msg']} ({wants})\n")
+    sys.exit(2)

@@ -1,0 +1,48 @@
+"""The Kafka topics and their settings."""
+
+from typing import NamedTuple
+
+RAW = "views.raw"
+SCORED = "views.scored"
+REJECTED = "views.rejected"
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+class Topic(NamedTuple):
+    """A topic as it is created: same partition count for all three, fixed for good."""
+
+    name: str
+    config: dict[str, str]
+
+
+TOPICS = (
+    Topic(
+        RAW,
+        {
+            # The broker's clock decides what is late: nobody can forge it.
+            "message.timestamp.type": "LogAppendTime",
+            # A value that is too large must get in, to be rejected with its reason.
+            "max.message.bytes": str(16 * 1024 * 1024),
+            "retention.ms": str(7 * _DAY_MS),
+        },
+    ),
+    Topic(
+        SCORED,
+        {
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(16 * 1024 * 1024),
+            # The single record of what was accepted: never deleted by itself.
+            "retention.ms": "-1",
+            "retention.bytes": "-1",
+        },
+    ),
+    Topic(
+        REJECTED,
+        {
+            "max.message.bytes": str(20 * 1024 * 1024),
+            "retention.ms": str(90 * _DAY_MS),
+            "compression.type": "zstd",
+        },
+    ),
+)
