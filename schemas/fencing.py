@@ -24,6 +24,14 @@ class Position(NamedTuple):
     """The first offset of `views.raw` that no taken block covers."""
 
 
+class Progress(NamedTuple):
+    """Where a reader stands, as a sink keeps it beside its results."""
+
+    position: Position = Position()
+    next_scored: int = 0
+    """The first offset of `views.scored` that was not read."""
+
+
 class Stamp(NamedTuple):
     """The headers of one message of `views.scored`."""
 
