@@ -1,0 +1,140 @@
+"""One task per assigned partition, each fed with chunks that join up exactly.
+
+A Faust agent gets the chunks of all partitions in one stream; `Feeds` hands each to the task
+of its partition. A task says where its partition starts (`Feed.start`), then takes chunks
+(`Feed.take`). What does not continue where the last one ended is cut or fetched again, so a
+task never skips or repeats an offset, whatever rebalancing does.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from faust.types import TP
+
+from pipeline.transport import Chunk, Consumer
+
+log = structlog.get_logger()
+
+
+class FencedError(Exception):
+    """Another writer holds the partition, or a block was lost: claim again."""
+
+
+class Feed:
+    """The chunks of one partition, in order and without gaps."""
+
+    def __init__(self, consumer: Consumer, tp: TP) -> None:
+        self._consumer = consumer
+        self._tp = tp
+        self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(maxsize=2)
+        self.next: int | None = None
+        """The offset that comes next; None until `start`."""
+        self.end = 0
+        """The end of the partition as last seen."""
+
+    @property
+    def partition(self) -> int:
+        """The number of the partition."""
+        return int(self._tp.partition)
+
+    async def start(self, offset: int) -> None:
+        """Reads from `offset` on."""
+        self.next = offset
+        await self._consumer.start_at(self._tp, offset)
+
+    def stop(self) -> None:
+        """Reads no more until the next `start`; forgets what was fetched."""
+        self.next = None
+        self._consumer.stop_fetching(self._tp)
+        while not self._chunks.empty():
+            self._chunks.get_nowait()
+
+    async def put(self, chunk: Chunk) -> None:
+        """Hands in a chunk; waits while the task is busy."""
+        self.end = max(self.end, chunk.end)
+        if self.next is not None:
+            await self._chunks.put(chunk)
+
+    async def take(self) -> Chunk:
+        """The next chunk, which starts exactly where the last one ended."""
+        while True:
+            chunk = await self._chunks.get()
+            assert self.next is not None, "start() comes before take()"
+            if chunk.next <= self.next:
+                continue
+            if chunk.start > self.next:
+                await self._consumer.start_at(self._tp, self.next)
+                continue
+            if chunk.start < self.next:
+                chunk = chunk.since(self.next)
+            self.next = chunk.next
+            return chunk
+
+
+class Feeds:
+    """Starts and ends the tasks of the partitions as they come and go."""
+
+    def __init__(self, app: Any, topic: str, run: Callable[[Feed], Awaitable[None]]) -> None:
+        self._app = app
+        self._topic = topic
+        self._run = run
+        self._feeds: dict[int, Feed] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        app.on_partitions_assigned.connect(self._assigned)
+        app.on_partitions_revoked.connect(self._revoked)
+
+    def __iter__(self) -> Any:
+        return iter(self._feeds.values())
+
+    async def put(self, chunk: Chunk) -> None:
+        """Hands a chunk to its partition; one that is not ours any more is dropped."""
+        feed = self._feeds.get(chunk.partition)
+        if feed is not None:
+            await feed.put(chunk)
+
+    async def _assigned(self, _app: Any, assigned: set[TP], **_kwargs: Any) -> None:
+        consumer: Consumer = self._app.consumer
+        consumer.next_offset = self._next_offset
+        numbers = {int(tp.partition): tp for tp in assigned if tp.topic == self._topic}
+        await self._end(self._feeds.keys() - numbers.keys())
+        for number in sorted(numbers.keys() - self._feeds.keys()):
+            feed = self._feeds[number] = Feed(consumer, numbers[number])
+            self._tasks[number] = asyncio.create_task(self._guarded(feed))
+
+    async def _revoked(self, _app: Any, revoked: set[TP], **_kwargs: Any) -> None:
+        # Revoked partitions mostly come straight back: their tasks end in `_assigned`.
+        log.info("partitions revoked", partitions=sorted(tp.partition for tp in revoked))
+
+    def _next_offset(self, partition: int) -> int | None:
+        feed = self._feeds.get(partition)
+        return None if feed is None else feed.next
+
+    async def _end(self, numbers: set[int]) -> None:
+        tasks = [self._tasks.pop(number) for number in numbers]
+        for number in numbers:
+            self._feeds.pop(number).stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _guarded(self, feed: Feed) -> None:
+        """Runs the task again when it was fenced; any other error ends the worker."""
+        while True:
+            try:
+                await self._run(feed)
+            except FencedError as error:
+                feed.stop()
+                log.warning("fenced", partition=feed.partition, why=str(error))
+                await asyncio.sleep(0.5)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.exception("partition failed", partition=feed.partition)
+                await self._app.crash(error)
+                return
+
+    async def close(self) -> None:
+        """Ends all tasks."""
+        await self._end(set(self._feeds))

@@ -1,0 +1,1 @@
+"""`score`: views.raw → views.scored, one step per file."""

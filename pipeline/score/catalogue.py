@@ -1,0 +1,60 @@
+"""The catalogue as a scorer sees it: at most a few seconds old, fresh before it says unknown."""
+
+import asyncio
+import time
+from collections.abc import Collection
+
+import psycopg
+import structlog
+
+from sinks.catalogue import catalogue_version, load_catalogue
+from schemas.catalogue import Catalogue
+
+log = structlog.get_logger()
+
+_MAX_AGE_S = 5.0
+_MIN_AGE_S = 0.5
+
+
+class CatalogueCache:
+    """Keeps a catalogue; Postgres may be away for a while once it is loaded."""
+
+    def __init__(self, postgres: str) -> None:
+        self._postgres = postgres
+        self._catalogue: Catalogue | None = None
+        self._checked = 0.0
+        self._lock = asyncio.Lock()
+
+    async def current(self, campaigns: Collection[str], promoters: Collection[str]) -> Catalogue:
+        """A catalogue that is at most 5 s old, or 0.5 s if it lacks one of the given ids.
+
+        Waits for Postgres only as long as no catalogue was ever loaded.
+        """
+        async with self._lock:
+            while self._catalogue is None:
+                if not await self._refresh():
+                    await asyncio.sleep(1)
+            age = time.monotonic() - self._checked
+            known = self._catalogue
+            lacking = not (known.campaigns.keys() >= set(campaigns)) or not (
+                known.promoters.keys() >= set(promoters)
+            )
+            if age > _MAX_AGE_S or (lacking and age > _MIN_AGE_S):
+                await self._refresh()
+            return self._catalogue
+
+    async def _refresh(self) -> bool:
+        self._checked = time.monotonic()
+        try:
+            self._catalogue = await asyncio.to_thread(self._load)
+        except psycopg.OperationalError as error:
+            log.warning("catalogue not refreshed", why=type(error).__name__)
+            return False
+        return True
+
+    def _load(self) -> Catalogue:
+        with psycopg.connect(self._postgres, connect_timeout=3) as connection:
+            known = self._catalogue
+            if known is not None and catalogue_version(connection) == known.version:
+                return known
+            return load_catalogue(connection)

@@ -1,0 +1,108 @@
+"""A Faust transport that hands an agent one message per fetched chunk of a partition.
+
+Faust's cost is per message, not per byte. Here the records that one fetch brought for a
+partition travel as one `Chunk`, which makes an agent some thirty times faster and keeps Faust's
+rebalancing, web and supervision. Registered as the URL scheme `batched://`.
+
+Where reading starts is not Faust's to decide (its committed offsets can pass a message in
+flight): a partition is fetched only after its owner called `start_at`, and after every
+rebalance it goes on from what `next_offset` says.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+
+class Chunk(NamedTuple):
+    """Consecutive records of one partition.
+
+    Offsets may have holes: the chunk covers `[start, next)` because reading began at `start`
+    and nothing came before the first record.
+    """
+
+    partition: int
+    start: int
+    next: int
+    end: int
+    """The end of the partition when the chunk was fetched, for the lag."""
+    records: list[Any]
+    """aiokafka `ConsumerRecord`s, in order."""
+
+    def since(self, offset: int) -> "Chunk":
+        """The chunk without what lies before `offset`."""
+        kept = [record for record in self.records if record.offset >= offset]
+        return self._replace(start=offset, records=kept)
+
+
+class _Folded:
+    """One chunk in the shape of the record that the driver makes a message of."""
+
+    __slots__ = ("offset", "partition", "timestamp", "topic", "value")
+
+    timestamp_type = 1
+    headers: tuple[()] = ()
+    key = checksum = None
+    serialized_key_size = serialized_value_size = 0
+
+    def __init__(self, topic: str, chunk: Chunk, timestamp: int) -> None:
+        self.topic = topic
+        self.partition = chunk.partition
+        self.offset = chunk.next - 1
+        self.timestamp = timestamp
+        self.value = chunk
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """The aiokafka consumer of Faust, in chunks."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cursor: dict[TP, int] = {}
+        self.next_offset: Callable[[int], int | None] = lambda _partition: None
+        """Set by the owner: the offset at which a partition goes on, None while unclaimed."""
+
+    async def start_at(self, tp: TP, offset: int) -> None:
+        """Fetches `tp` from `offset` on. The partition must be assigned."""
+        await self._thread.seek_wait({tp: offset})
+        self._cursor[tp] = offset
+
+    def stop_fetching(self, tp: TP) -> None:
+        """Fetches nothing of `tp` until the next `start_at`."""
+        self._cursor.pop(tp, None)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Faust calls this after a rebalance: claimed partitions go on where they were."""
+        known = {tp: self.next_offset(tp.partition) for tp in self.assignment()}
+        offsets = {tp: offset for tp, offset in known.items() if offset is not None}
+        for tp, offset in offsets.items():
+            await self.start_at(tp, offset)
+        return offsets
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, Any]:
+        fetchable = (active_partitions or set()) & self._cursor.keys()
+        if not fetchable:
+            await asyncio.sleep(min(timeout, 0.05))
+            return {}
+        fetched = await super()._getmany(fetchable, timeout)
+        return {tp: [self._fold(tp, records)] for tp, records in fetched.items() if records}
+
+    def _fold(self, tp: TP, records: list[Any]) -> _Folded:
+        first, last = records[0].offset, records[-1].offset
+        start = self._cursor.get(tp, first)
+        # A fetch that was under way during a seek brings other offsets: the owner sees that
+        # the chunk does not start where it should and seeks again.
+        start = start if start <= first else first
+        self._cursor[tp] = last + 1
+        end = self.highwater(tp) or last + 1
+        chunk = Chunk(tp.partition, start, last + 1, max(end, last + 1), records)
+        return _Folded(tp.topic, chunk, records[-1].timestamp)
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """`batched://host:port`: the aiokafka transport with the chunked consumer."""
+
+    Consumer = Consumer
