@@ -1,0 +1,1 @@
+"""Kafka, ClickHouse, PostgreSQL and Redis on this machine: real, supervised, one data folder."""

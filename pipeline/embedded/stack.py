@@ -1,0 +1,163 @@
+"""All services of a data folder as one: started, supervised, stopped."""
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.embedded import clickhouse, kafka, leftovers, postgres, redis, supervisor
+from pipeline.embedded.kept import Server, write_private
+from pipeline.embedded.supervisor import Process, Program, worker_names
+from schemas.settings import SERVICES, Service, Settings
+
+_PREPARE = {
+    "kafka": kafka.prepare,
+    "clickhouse": clickhouse.prepare,
+    "postgres": postgres.prepare,
+    "redis": redis.prepare,
+}
+_READY_S = 90
+_STOP_S = 60
+
+
+def start_services(settings: Settings) -> None:
+    """Starts every service that has no URL of its own, and returns when all of them answer.
+
+    The services then run under their supervisor until `stop`, also when this process ends.
+    What a dead supervisor left behind is ended first. Does nothing where they run already.
+
+    Raises:
+        RuntimeError: a service cannot be prepared, or does not answer; says which and why.
+    """
+    data = settings.data.absolute()
+    for folder in (data, data / "supervisor", data / "logs", data / "run"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(data):
+        if supervisor.runs(data):
+            return
+        leftovers.end(leftovers.leftovers(data))
+        _forget_workers(data)
+        servers = _prepare(data, [name for name in SERVICES if getattr(settings, name) is None])
+        programs = [
+            Program(name, "service", server.command, server.stop_signal)
+            for name, server in servers.items()
+        ]
+        endpoints = {name: server.url for name, server in servers.items()}
+        if "clickhouse" in servers:
+            endpoints["clickhouse_native"] = clickhouse.native_url(data / "clickhouse")
+        write_private(data / "endpoints.json", json.dumps(endpoints, indent=2))
+        supervisor.launch(settings, programs + supervisor.worker_programs(settings))
+        try:
+            _wait_until_ready(data, servers)
+        except BaseException:
+            _stop(data)
+            raise
+
+
+def start_workers(settings: Settings, names: list[str] | None = None) -> None:
+    """Starts workers, all of them by default. Does nothing for one that runs.
+
+    Raises:
+        ConnectionError: the supervisor does not run.
+        ValueError: no such worker; says which there are.
+    """
+    known = worker_names(settings)
+    wanted = known if names is None else names
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"no worker {name!r}; there are {', '.join(known)}")
+    running = {p.name for p in processes(settings) if p.state in ("RUNNING", "STARTING")}
+    with supervisor.control(settings.data.absolute()) as control:
+        for name in wanted:
+            if name not in running:
+                control.startProcess(name, False)
+
+
+def stop_workers(settings: Settings, names: list[str] | None = None) -> None:
+    """Stops workers, all of them by default, and waits until they have ended."""
+    running = {p.name for p in processes(settings) if p.kind == "worker" and p.pid is not None}
+    with supervisor.control(settings.data.absolute()) as control:
+        for name in running if names is None else running & set(names):
+            control.stopProcess(name, True)
+
+
+def processes(settings: Settings) -> list[Process]:
+    """What the supervisor of this data folder runs; empty where it does not run itself."""
+    data = settings.data.absolute()
+    if not supervisor.runs(data):
+        return []
+    with supervisor.control(data) as control:
+        found = control.getAllProcessInfo()
+    return [
+        Process(
+            name=info["name"],
+            kind="service" if info["name"] in SERVICES else "worker",
+            pid=info["pid"] or None,
+            state=info["statename"],
+        )
+        for info in found
+    ]
+
+
+def stop(settings: Settings) -> bool:
+    """Ends all processes of the data folder, with or without a supervisor.
+
+    Returns whether there were any. Workers end before services.
+    """
+    data = settings.data.absolute()
+    if not data.exists():
+        return False
+    with _locked(data):
+        return _stop(data)
+
+
+def _stop(data: Path) -> bool:
+    found = leftovers.leftovers(data)
+    if supervisor.runs(data):
+        with supervisor.control(data) as control:
+            control.shutdown()
+        leftovers.wait(found, _STOP_S)
+    leftovers.end(leftovers.leftovers(data))
+    _forget_workers(data)
+    (data / "endpoints.json").unlink(missing_ok=True)
+    return bool(found)
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    """One `up` or `down` of a data folder at a time."""
+    folder = supervisor.folder_of(data)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _prepare(data: Path, names: list[Service]) -> dict[Service, Server]:
+    def prepare(name: Service) -> Server:
+        folder = data / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return _PREPARE[name](folder)
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(prepare, names), strict=True))
+
+
+def _wait_until_ready(data: Path, servers: dict[Service, Server]) -> None:
+    waiting = dict(servers)
+    deadline = time.monotonic() + _READY_S
+    while waiting := {name: server for name, server in waiting.items() if not server.ready()}:
+        if time.monotonic() > deadline or not supervisor.runs(data):
+            name = next(iter(waiting))
+            log = data / "logs" / f"{name}.log"
+            last = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+            raise RuntimeError(f"{name} did not become ready; the end of {log}:\n{last}")
+        time.sleep(0.05)
+
+
+def _forget_workers(data: Path) -> None:
+    for file in (data / "run").glob("*.json"):
+        file.unlink(missing_ok=True)

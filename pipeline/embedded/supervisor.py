@@ -1,0 +1,155 @@
+"""The supervisor of a data folder: supervisord with a generated configuration."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from configparser import RawConfigParser
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple
+from xmlrpc.client import Error, ServerProxy
+
+from pipeline.embedded.kept import kept_password, kept_port, write_private
+from schemas.settings import Settings
+
+Kind = Literal["service", "worker"]
+
+
+class Program(NamedTuple):
+    """What supervisord runs."""
+
+    name: str
+    kind: Kind
+    command: list[str]
+    stop_signal: str = "TERM"
+
+
+class Process(NamedTuple):
+    """A supervised process as it is now."""
+
+    name: str
+    kind: Kind
+    pid: int | None
+    """None while it does not run."""
+    state: str
+    """supervisord's: STOPPED STARTING RUNNING BACKOFF STOPPING EXITED FATAL UNKNOWN."""
+
+
+def worker_names(settings: Settings) -> list[str]:
+    """The workers that `up` starts."""
+    return [*(f"score-{number}" for number in range(settings.workers)), "store", "book"]
+
+
+def worker_programs(settings: Settings) -> list[Program]:
+    """The programs of `worker_names`."""
+    command = [sys.executable, "-m", "pipeline.worker"]
+    return [Program(name, "worker", [*command, name]) for name in worker_names(settings)]
+
+
+def folder_of(data: Path) -> Path:
+    """Where the supervisor of a data folder keeps its files."""
+    return data / "supervisor"
+
+
+def launch(settings: Settings, programs: list[Program]) -> None:
+    """Starts supervisord in the background; it starts the services, not the workers.
+
+    Raises:
+        RuntimeError: it did not start.
+    """
+    data = settings.data.absolute()
+    folder = folder_of(data)
+    port, password = kept_port(folder), kept_password(folder)
+    write_private(folder / "supervisord.conf", _config(data, port, password, programs))
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", f"{folder}/supervisord.conf"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("VIEWLEDGER_")}
+    for name, value in settings.model_copy(update={"data": data}).model_dump().items():
+        if value is not None:
+            environment[f"VIEWLEDGER_{name.upper()}"] = str(value)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"supervisord did not start: {(done.stderr or done.stdout).strip()}")
+
+
+def _config(data: Path, port: int, password: str, programs: list[Program]) -> str:
+    folder = folder_of(data)
+    sections = [
+        f"""\
+[supervisord]
+pidfile={folder}/supervisord.pid
+logfile={data}/logs/supervisord.log
+logfile_maxbytes=10MB
+logfile_backups=2
+childlogdir={data}/logs
+umask=077
+minfds=1024
+
+[inet_http_server]
+port=127.0.0.1:{port}
+username=viewledger
+password={password}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+    ]
+    for program in programs:
+        service = program.kind == "service"
+        sections.append(
+            f"""\
+[program:{program.name}]
+command={shlex.join(program.command)}
+autostart={"true" if service else "false"}
+autorestart=true
+startsecs=1
+startretries=1000000
+stopsignal={program.stop_signal}
+stopwaitsecs=15
+stopasgroup=true
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={data}/logs/{program.name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=2
+priority={100 if service else 200}
+"""
+        )
+    return "\n".join(sections).replace("%", "%%")  # supervisord expands %(...)s
+
+
+def commands(data: Path) -> dict[str, list[str]]:
+    """The commands of the programs by name, as last launched from this folder."""
+    config = RawConfigParser()
+    config.read(folder_of(data) / "supervisord.conf")
+    return {
+        section.removeprefix("program:"): shlex.split(config[section]["command"].replace("%%", "%"))
+        for section in config.sections()
+        if section.startswith("program:")
+    }
+
+
+@contextmanager
+def control(data: Path) -> Iterator[ServerProxy]:
+    """supervisord's XML-RPC interface.
+
+    Raises:
+        ConnectionError: it does not run.
+    """
+    folder = folder_of(data)
+    try:
+        port, password = (folder / "port").read_text(), kept_password(folder)
+    except FileNotFoundError:
+        raise ConnectionRefusedError(f"nothing was ever started in {data}") from None
+    with ServerProxy(f"http://viewledger:{password}@127.0.0.1:{port}/RPC2") as proxy:
+        yield proxy.supervisor
+
+
+def runs(data: Path) -> bool:
+    """Whether the supervisor of a data folder answers."""
+    try:
+        with control(data) as supervisor:
+            return bool(supervisor.getState()["statename"] == "RUNNING")  # type: ignore
+    except (OSError, Error):
+        return False

@@ -1,0 +1,61 @@
+"""Creates the topics of `schemas.topics`, or checks those that are there."""
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.error import KafkaError
+
+from schemas.kafka_url import KafkaUrl
+from schemas.settings import Settings
+from schemas.topics import TOPICS, Topic
+
+_CHECKED = ("message.timestamp.type", "max.message.bytes")
+_TIMEOUT_S = 30
+
+
+class TopicError(Exception):
+    """A topic that is there differs from what it must be."""
+
+
+def ensure_topics(settings: Settings) -> None:
+    """Makes sure that all topics exist with `settings.partitions` partitions.
+
+    Raises:
+        TopicError: one exists with another partition count or another important setting.
+        KafkaException: Kafka refused, or did not answer.
+    """
+    client = AdminClient(KafkaUrl.parse(settings.url("kafka")).for_confluent())
+    _create(client, settings)
+    found = client.list_topics(timeout=_TIMEOUT_S).topics
+    for topic in TOPICS:
+        partitions = len(found[topic.name].partitions)
+        if partitions != settings.partitions:
+            raise TopicError(
+                f"topic {topic.name} has {partitions} partitions, VIEWLEDGER_PARTITIONS says "
+                f"{settings.partitions}. Views are kept apart by partition, so the number is "
+                "fixed; growing it is a procedure: docs/operations.md"
+            )
+        _check_config(client, topic)
+
+
+def _create(client: AdminClient, settings: Settings) -> None:
+    wanted = [
+        NewTopic(topic.name, settings.partitions, settings.replication, config=topic.config)
+        for topic in TOPICS
+    ]
+    for future in client.create_topics(wanted, operation_timeout=_TIMEOUT_S).values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+def _check_config(client: AdminClient, topic: Topic) -> None:
+    (future,) = client.describe_configs([ConfigResource(ResourceType.TOPIC, topic.name)]).values()
+    found = future.result()
+    for name in _CHECKED:
+        if name in topic.config and found[name].value != topic.config[name]:
+            raise TopicError(
+                f"topic {topic.name} has {name}={found[name].value}, needs {topic.config[name]}: "
+                "change it with your Kafka's tools"
+            )

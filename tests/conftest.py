@@ -1,0 +1,38 @@
+"""The embedded services, started once for all tests that ask for them."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from schemas.settings import Settings, settings
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("VIEWLEDGER_")]:
+            patch.delenv(name)
+        settings.cache_clear()
+        yield
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of running services with topics and migrations, without workers."""
+    from pipeline.embedded.stack import start_services, stop
+    from pipeline.topics import ensure_topics
+
+    found = Settings(data=tmp_path_factory.mktemp("stack"), workers=2)
+    try:
+        start_services(found)
+        ensure_topics(found)
+        try:
+            from sinks.migrate import migrate_up
+        except ImportError:
+            pass
+        else:
+            migrate_up(found)
+        yield found
+    finally:
+        stop(found)
