@@ -22,17 +22,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of running services with topics and migrations, without workers."""
     from pipeline.embedded.stack import start_services, stop
     from pipeline.topics import ensure_topics
+    from sinks.migrate import migrate_up
 
     found = Settings(data=tmp_path_factory.mktemp("stack"), workers=2)
     try:
         start_services(found)
         ensure_topics(found)
-        try:
-            from sinks.migrate import migrate_up
-        except ImportError:
-            pass
-        else:
-            migrate_up(found)
+        migrate_up(found)
         yield found
     finally:
         stop(found)

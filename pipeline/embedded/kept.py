@@ -5,8 +5,13 @@ import random
 import secrets
 import socket
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+
+class ServiceError(Exception):
+    """A service cannot run here: which, why, and what to do."""
 
 
 class Server(NamedTuple):
@@ -20,6 +25,14 @@ class Server(NamedTuple):
     """Whether it answers, to this URL and these credentials; never raises. Also makes sure
     that the database is there."""
     stop_signal: str = "TERM"
+
+
+def package_folder(name: str) -> Path:
+    """Where a wheel with binaries is installed; importing it could have side effects."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ServiceError(f"the package {name} is not installed: run `make install`")
+    return Path(spec.origin).parent
 
 
 def write_private(path: Path, text: str) -> None:

