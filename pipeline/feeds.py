@@ -7,7 +7,7 @@ task never skips or repeats an offset, whatever rebalancing does.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import structlog
@@ -17,9 +17,11 @@ from pipeline.transport import Chunk, Consumer
 
 log = structlog.get_logger()
 
+_PAUSE_S = 0.5
 
-class FencedError(Exception):
-    """Another writer holds the partition, or a block was lost: claim again."""
+
+class StartOverError(Exception):
+    """The partition has to be taken up again from what the log, or the sink, says."""
 
 
 class Feed:
@@ -33,6 +35,10 @@ class Feed:
         """The offset that comes next; None until `start`."""
         self.end = 0
         """The end of the partition as last seen."""
+        self.done = 0
+        """Everything before this offset is done, for good."""
+        self.done_at_ms = 0
+        """Log time of the newest message that is done."""
 
     @property
     def partition(self) -> int:
@@ -41,7 +47,7 @@ class Feed:
 
     async def start(self, offset: int) -> None:
         """Reads from `offset` on."""
-        self.next = offset
+        self.next = self.done = offset
         await self._consumer.start_at(self._tp, offset)
 
     def stop(self) -> None:
@@ -50,6 +56,10 @@ class Feed:
         self._consumer.stop_fetching(self._tp)
         while not self._chunks.empty():
             self._chunks.get_nowait()
+
+    def finish(self, offset: int, log_time_ms: int) -> None:
+        """Says that everything before `offset` is done."""
+        self.done, self.done_at_ms = offset, log_time_ms
 
     async def put(self, chunk: Chunk) -> None:
         """Hands in a chunk; waits while the task is busy."""
@@ -85,8 +95,8 @@ class Feeds:
         app.on_partitions_assigned.connect(self._assigned)
         app.on_partitions_revoked.connect(self._revoked)
 
-    def __iter__(self) -> Any:
-        return iter(self._feeds.values())
+    def __iter__(self) -> Iterator[Feed]:
+        return iter(list(self._feeds.values()))
 
     async def put(self, chunk: Chunk) -> None:
         """Hands a chunk to its partition; one that is not ours any more is dropped."""
@@ -120,21 +130,26 @@ class Feeds:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _guarded(self, feed: Feed) -> None:
-        """Runs the task again when it was fenced; any other error ends the worker."""
-        while True:
-            try:
-                await self._run(feed)
-            except FencedError as error:
-                feed.stop()
-                log.warning("fenced", partition=feed.partition, why=str(error))
-                await asyncio.sleep(0.5)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                log.exception("partition failed", partition=feed.partition)
-                await self._app.crash(error)
-                return
+        """Runs the task again when it has to start over; any other error ends the worker."""
+        try:
+            while True:
+                try:
+                    await self._run(feed)
+                except* StartOverError as errors:
+                    feed.stop()
+                    log.warning("start over", partition=feed.partition, why=_first(errors))
+                await asyncio.sleep(_PAUSE_S)
+        except Exception as error:
+            log.exception("partition failed", partition=feed.partition)
+            await self._app.crash(error)
 
     async def close(self) -> None:
         """Ends all tasks."""
         await self._end(set(self._feeds))
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> str:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{error}"

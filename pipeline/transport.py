@@ -10,9 +10,11 @@ rebalance it goes on from what `next_offset` says.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -81,6 +83,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         for tp, offset in offsets.items():
             await self.start_at(tp, offset)
         return offsets
+
+    async def publish(self, offsets: Mapping[TP, int]) -> None:
+        """Commits positions to the consumer group: for lag dashboards, nothing reads them."""
+        group = self._thread._ensure_consumer()
+        kept = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        with contextlib.suppress(KafkaError):
+            await self._thread.call_thread(group.commit, kept)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, Any]:
         fetchable = (active_partitions or set()) & self._cursor.keys()

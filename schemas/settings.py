@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     )
     model: str = Field("champion", description="name of the model in the registry")
     workers: int = Field(1, ge=1, le=64, description="processes of `score` that `up` starts")
+    metrics_host: str = Field("127.0.0.1", description="where a worker serves /metrics, /health")
+    metrics_port: int = Field(0, ge=0, le=65535, description="0 picks a free one")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

@@ -1,6 +1,7 @@
 """Step 5: accepted views and refused events to the two Arrow batches of a block."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -16,7 +17,11 @@ from schemas.view import View
 
 
 def accepted_batch(
-    views: Sequence[View], records: Sequence[Any], times: Times, judged: Judged, catalogue: Catalogue
+    views: Sequence[View],
+    records: Sequence[Any],
+    times: Times,
+    judged: Judged,
+    catalogue: Catalogue,
 ) -> pa.RecordBatch:
     """n accepted views with their verdicts and prices, by the schema `ACCEPTED`."""
     campaigns = [catalogue.campaigns[view.campaign_id] for view in views]
@@ -37,7 +42,7 @@ def accepted_batch(
     for field in ACCEPTED:
         column = made.get(field.name)
         if column is None:
-            column = _COLUMN[field.name](views)
+            column = list(map(_COLUMN[field.name], views))
         arrays.append(column if isinstance(column, pa.Array) else pa.array(column, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=ACCEPTED)
 
@@ -58,13 +63,10 @@ def refused_batch(refused: Sequence[Refused]) -> pa.RecordBatch:
 
 
 def _attrs(views: Sequence[View]) -> pa.Array:
-    texts = [None if view.attrs is msgspec.UNSET else msgspec.json.encode(view.attrs) for view in views]
+    texts = [
+        None if view.attrs is msgspec.UNSET else msgspec.json.encode(view.attrs) for view in views
+    ]
     return pa.array(texts, pa.binary()).cast(pa.string())
 
 
-def _column(name: str) -> Callable[[Sequence[View]], list[Any]]:
-    # A compiled comprehension reads an attribute twice as fast as attrgetter in a map.
-    return eval(f"lambda views: [view.{name} for view in views]")  # type: ignore[no-any-return]  # noqa: S307
-
-
-_COLUMN = {name: _column(name) for name in View.__struct_fields__ if name in ACCEPTED.names}
+_COLUMN = {name: attrgetter(name) for name in View.__struct_fields__ if name in ACCEPTED.names}

@@ -13,7 +13,6 @@ from schemas.catalogue import Catalogue
 log = structlog.get_logger()
 
 _MAX_AGE_S = 5.0
-_MIN_AGE_S = 0.5
 
 
 class CatalogueCache:
@@ -23,10 +22,11 @@ class CatalogueCache:
         self._postgres = postgres
         self._catalogue: Catalogue | None = None
         self._checked = 0.0
+        self._connection: psycopg.Connection | None = None
         self._lock = asyncio.Lock()
 
     async def current(self, campaigns: Collection[str], promoters: Collection[str]) -> Catalogue:
-        """A catalogue that is at most 5 s old, or 0.5 s if it lacks one of the given ids.
+        """A catalogue that is at most 5 s old, and brand-new if it lacks one of the given ids.
 
         Waits for Postgres only as long as no catalogue was ever loaded.
         """
@@ -39,7 +39,7 @@ class CatalogueCache:
             lacking = not (known.campaigns.keys() >= set(campaigns)) or not (
                 known.promoters.keys() >= set(promoters)
             )
-            if age > _MAX_AGE_S or (lacking and age > _MIN_AGE_S):
+            if age > _MAX_AGE_S or lacking:
                 await self._refresh()
             return self._catalogue
 
@@ -48,13 +48,15 @@ class CatalogueCache:
         try:
             self._catalogue = await asyncio.to_thread(self._load)
         except psycopg.OperationalError as error:
+            self._connection = None
             log.warning("catalogue not refreshed", why=type(error).__name__)
             return False
         return True
 
     def _load(self) -> Catalogue:
-        with psycopg.connect(self._postgres, connect_timeout=3) as connection:
-            known = self._catalogue
-            if known is not None and catalogue_version(connection) == known.version:
-                return known
-            return load_catalogue(connection)
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._postgres, connect_timeout=3, autocommit=True)
+        known = self._catalogue
+        if known is not None and catalogue_version(self._connection) == known.version:
+            return known
+        return load_catalogue(self._connection)

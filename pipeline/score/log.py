@@ -12,24 +12,20 @@ from schemas.topics import RAW, REJECTED, SCORED
 _MAX_MESSAGE = 20 * 1024 * 1024
 
 
-def new_producer(kafka: KafkaUrl) -> AIOKafkaProducer:
-    """A producer that neither loses, doubles nor reorders while it lives."""
-    return AIOKafkaProducer(
-        **kafka.for_aiokafka(),
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=_MAX_MESSAGE,
-        max_batch_size=1024 * 1024,
-        request_timeout_ms=30_000,
-    )
-
-
 class ScoredLog:
     """One partition of `views.scored`, read from a given offset on, and appended to."""
 
-    def __init__(self, kafka: KafkaUrl, producer: AIOKafkaProducer, partition: int) -> None:
+    def __init__(self, kafka: KafkaUrl, partition: int) -> None:
         self._partition = partition
-        self._producer = producer
+        # Idempotent: it neither loses, doubles nor reorders while it lives.
+        self._producer = AIOKafkaProducer(
+            **kafka.for_aiokafka(),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=_MAX_MESSAGE,
+            max_batch_size=1024 * 1024,
+            request_timeout_ms=30_000,
+        )
         self._tp = TopicPartition(SCORED, partition)
         self._consumer = AIOKafkaConsumer(
             **kafka.for_aiokafka(),
@@ -42,9 +38,11 @@ class ScoredLog:
     async def __aenter__(self) -> "ScoredLog":
         await self._consumer.start()
         self._consumer.assign([self._tp])
+        await self._producer.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
         await self._consumer.stop()
 
     async def begin(self) -> int:

@@ -86,6 +86,7 @@ class Window:
         merged = self._runs[0] if self._runs else _EMPTY
         for run in self._runs[1:]:
             merged = self._merge(merged, run)
+        self._runs = [merged]
         return {
             "high": merged[0],
             "low": merged[1],

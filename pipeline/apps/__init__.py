@@ -1,0 +1,1 @@
+"""The three Faust apps: score, store and book, each its own consumer group."""

@@ -1,0 +1,91 @@
+"""`book`: views.scored → the ledger, many blocks in one transaction with the progress."""
+
+import asyncio
+from functools import partial
+from typing import NamedTuple
+
+import faust
+import psycopg
+import pyarrow as pa
+import structlog
+
+from pipeline.apps.common import feed_from, new_app
+from pipeline.feeds import Feed, Feeds, StartOverError
+from schemas.block import decode_accepted
+from schemas.fencing import Outcome, Progress, follow, from_headers
+from schemas.metrics import BLOCKS, STEP_SECONDS, VIEWS_BOOKED
+from schemas.settings import Settings
+from schemas.topics import SCORED
+from sinks.book import BOOKED_COLUMNS, MovedError, book, load_progress
+from sinks.postgres import connect
+
+log = structlog.get_logger()
+
+_ROWS_PER_TRANSACTION = 65_536
+
+
+def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
+    """The app and its partitions."""
+    app = new_app(settings, "book", instance, records=64)
+    feeds = Feeds(app, SCORED, partial(book_partition, settings.url("postgres")))
+    feed_from(app, SCORED, feeds)
+    return app, feeds
+
+
+class Gathered(NamedTuple):
+    """What goes into one transaction."""
+
+    after: Progress
+    accepted: list[pa.Table]
+    log_time_ms: int
+
+
+async def book_partition(postgres: str, feed: Feed) -> None:
+    """Books the blocks of one partition from where the ledger says it stands.
+
+    Raises:
+        StartOverError: Postgres failed, or another booker moved the progress.
+    """
+    try:
+        connection = await asyncio.to_thread(connect, postgres)
+        with connection:
+            known = await asyncio.to_thread(load_progress, connection)
+            progress = known.get(feed.partition, Progress())
+            log.info("book starts", partition=feed.partition, next_scored=progress.next_scored)
+            await feed.start(progress.next_scored)
+            while True:
+                for gathered in _transactions(progress, (await feed.take()).records):
+                    await asyncio.to_thread(_book, connection, feed.partition, progress, gathered)
+                    progress = gathered.after
+                    feed.finish(progress.next_scored, gathered.log_time_ms)
+    except MovedError as error:
+        raise StartOverError(str(error)) from error
+    except psycopg.OperationalError as error:
+        # Whether a COMMIT that broke off took place, the progress row says.
+        raise StartOverError(f"Postgres: {type(error).__name__}") from error
+
+
+def _transactions(progress: Progress, records: list) -> list[Gathered]:  # type: ignore[type-arg]
+    """Cuts the messages of a chunk into transactions of about 65,536 views."""
+    position = progress.position
+    cuts: list[Gathered] = []
+    accepted: list[pa.Table] = []
+    for record in records:
+        position, outcome = follow(position, from_headers(record.headers))
+        BLOCKS.labels(outcome.value).inc()
+        if outcome is Outcome.BLOCK:
+            accepted.append(decode_accepted(record.value, BOOKED_COLUMNS))
+        full = sum(map(len, accepted)) >= _ROWS_PER_TRANSACTION
+        if full or record is records[-1]:
+            cuts.append(Gathered(Progress(position, record.offset + 1), accepted, record.timestamp))
+            accepted = []
+    return cuts
+
+
+def _book(
+    connection: psycopg.Connection, partition: int, before: Progress, gathered: Gathered
+) -> None:
+    with STEP_SECONDS.labels("book").time():
+        booked = book(connection, partition, before, gathered.after, gathered.accepted)
+    VIEWS_BOOKED.labels("paid").inc(booked.views)
+    VIEWS_BOOKED.labels("capped").inc(booked.capped_views)

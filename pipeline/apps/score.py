@@ -1,0 +1,32 @@
+"""`score`: views.raw → views.scored."""
+
+from functools import partial
+
+import faust
+
+from models.judge import Judge
+from models.velocity import Velocity
+from pipeline.apps.common import feed_from, new_app
+from pipeline.feeds import Feeds
+from pipeline.score.admit import Clock
+from pipeline.score.catalogue import CatalogueCache
+from pipeline.score.partition import Scorer, score_partition
+from pipeline.score.steps import Tools
+from schemas.kafka_url import KafkaUrl
+from schemas.settings import Settings
+from schemas.topics import RAW
+
+
+def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
+    """The app and its partitions."""
+    app = new_app(settings, "score", instance, records=settings.block_rows)
+    tools = Tools(
+        CatalogueCache(settings.url("postgres")),
+        Judge(settings.model),
+        Velocity(settings.url("redis"), settings.redis_timeout_ms / 1000),
+        Clock(settings.accept_window_hours * 3_600_000, settings.future_minutes * 60_000),
+    )
+    scorer = Scorer(settings, KafkaUrl.parse(settings.url("kafka")), tools)
+    feeds = Feeds(app, RAW, partial(score_partition, scorer))
+    feed_from(app, RAW, feeds)
+    return app, feeds

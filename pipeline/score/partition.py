@@ -1,0 +1,159 @@
+"""One partition of score: claim it, then turn what comes into blocks until fenced."""
+
+import asyncio
+import time
+from typing import Any, NamedTuple
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from pipeline.feeds import Feed, StartOverError
+from pipeline.score.claim import Claim, claim
+from pipeline.score.decode import Refused
+from pipeline.score.follow import Follower
+from pipeline.score.log import ScoredLog
+from pipeline.score.state import save_snapshot, to_arrays
+from pipeline.score.steps import Tools, score
+from schemas.fencing import Stamp
+from schemas.kafka_url import KafkaUrl
+from schemas.metrics import CLAIMS
+from schemas.settings import Settings
+
+log = structlog.get_logger()
+
+_BLOCKS_IN_FLIGHT = 4
+
+
+class Scorer(NamedTuple):
+    """What the partitions of a worker share."""
+
+    settings: Settings
+    kafka: KafkaUrl
+    tools: Tools
+
+
+async def score_partition(scorer: Scorer, feed: Feed) -> None:
+    """Owns one partition until it is taken away.
+
+    Raises:
+        StartOverError: somebody else claimed it, or an append was lost; in a group.
+        LostDataError: the logs do not join up.
+    """
+    settings = scorer.settings
+    window_hours = (
+        -(
+            -(
+                settings.accept_window_hours * 60
+                + settings.future_minutes
+                + settings.window_slack_minutes
+            )
+            // 60
+        )
+        + 1
+    )
+    snapshot = settings.data / "snapshots" / f"{feed.partition}.npz"
+    async with ScoredLog(scorer.kafka, feed.partition) as scored:
+        held = await claim(scored, feed.partition, snapshot, window_hours)
+        CLAIMS.labels(str(feed.partition)).inc()
+        await feed.start(held.progress.position.next_raw)
+        follower = Follower(scored, held.writer, held.progress, feed)
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(follower.run())
+            writing = _Writing(scorer, feed, scored, held, follower, beside)
+            while True:
+                await writing.block(await _gather(feed, settings))
+                await writing.maybe_snapshot(snapshot)
+
+
+class _Writing:
+    """The appending side of a claim."""
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        feed: Feed,
+        scored: ScoredLog,
+        held: Claim,
+        follower: Follower,
+        beside: asyncio.TaskGroup,
+    ) -> None:
+        self._scorer = scorer
+        self._feed = feed
+        self._scored = scored
+        self._held = held
+        self._follower = follower
+        self._next_raw = held.progress.position.next_raw
+        self._beside = beside
+        self._in_flight = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)
+        self._save_at = time.monotonic() + scorer.settings.snapshot_seconds
+        self._saved_raw = self._next_raw
+
+    async def block(self, gathered: "Gathered") -> None:
+        """Scores one range and appends it."""
+        made = await score(
+            gathered.records, self._feed.partition, self._held.state, self._scorer.tools
+        )
+        # What is refused must be safe before the block says that it is done.
+        await asyncio.gather(*[await self._reject(one) for one in made.rejected])
+        epoch = self._held.progress.position.epoch
+        stamp = Stamp("block", self._held.writer, epoch, self._next_raw, gathered.next)
+        await self._in_flight.acquire()
+        self._beside.create_task(self._land(await self._scored.send(stamp, made.value)))
+        self._next_raw = gathered.next
+
+    async def _land(self, sent: Any) -> None:
+        try:
+            await sent
+        except KafkaError as error:
+            raise StartOverError(f"a block was not appended: {error!r}") from error
+        self._in_flight.release()
+
+    async def _reject(self, one: Refused) -> Any:
+        record = one.record
+        log_time = next(
+            (value for name, value in record.headers or () if name == "replay_log_time"),
+            str(record.timestamp).encode(),
+        )
+        headers = [
+            ("refusal", one.refusal.label.encode()),
+            ("detail", one.detail.encode()),
+            ("raw_partition", str(self._feed.partition).encode()),
+            ("raw_offset", str(record.offset).encode()),
+            ("log_time", log_time),
+        ]
+        return await self._scored.reject(record.value, record.key, headers)
+
+    async def maybe_snapshot(self, path: Any) -> None:
+        """Saves the state now and then, when the log has confirmed all of it."""
+        started = time.monotonic()
+        if started < self._save_at or self._next_raw == self._saved_raw:
+            return
+        await self._follower.confirmed(self._next_raw)
+        arrays = to_arrays(self._held.state, self._follower.progress)
+        await asyncio.to_thread(save_snapshot, path, arrays)
+        now = time.monotonic()
+        # A large state takes long to save: never more than a twentieth of the time.
+        pause = max(self._scorer.settings.snapshot_seconds, 20 * (now - started))
+        self._save_at, self._saved_raw = now + pause, self._next_raw
+
+
+class Gathered(NamedTuple):
+    """The records of the next block, and where it ends."""
+
+    records: list[Any]
+    next: int
+
+
+async def _gather(feed: Feed, settings: Settings) -> Gathered:
+    """Enough for a block, or what came within the linger time."""
+    chunk = await feed.take()
+    records, next_offset = chunk.records, chunk.next
+    deadline = time.monotonic() + settings.linger_ms / 1000
+    while len(records) < settings.block_rows and next_offset >= feed.end:
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                chunk = await feed.take()
+        except TimeoutError:
+            break
+        records, next_offset = records + chunk.records, chunk.next
+    return Gathered(records, next_offset)

@@ -1,0 +1,58 @@
+"""One worker process: `python -m pipeline.worker score-0 | store | book`."""
+
+import gc
+import json
+import os
+import sys
+import threading
+from importlib import import_module
+
+import faust
+import structlog
+
+from pipeline.watch import Watch, serve
+from schemas.logs import configure_logs
+from schemas.settings import NotRunningError, settings
+from schemas.topics import RAW, SCORED
+
+log = structlog.get_logger()
+
+_TOPIC = {"score": RAW, "store": SCORED, "book": SCORED}
+
+
+def main(name: str) -> None:
+    """Runs the worker until it is told to stop; exits non-zero when it failed."""
+    # scikit-learn's OpenMP loses by a factor of fifteen when several threads share a block.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    kind = name.partition("-")[0]
+    if kind not in _TOPIC:
+        sys.exit(f"unknown worker {name!r}: score-0, score-1, …, store or book")
+    configured = settings()
+    configure_logs(configured.log_level, name)
+    try:
+        app, feeds = import_module(f"pipeline.apps.{kind}").build(configured, name)
+    except NotRunningError as error:
+        sys.exit(str(error))
+    watch = Watch(app, _TOPIC[kind], feeds, configured)
+    port = serve(watch, configured.metrics_host, configured.metrics_port)
+    run = configured.data / "run" / f"{name}.json"
+    run.parent.mkdir(parents=True, exist_ok=True)
+    run.write_text(json.dumps({"name": name, "pid": os.getpid(), "metrics_port": port}))
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def look_after_progress() -> None:
+        await watch.run()
+
+    threading.Thread(target=watch.guard, name="watch", daemon=True).start()
+    # What was imported lives for ever; what a block allocates dies with it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+    log.info("worker starts", metrics_port=port)
+    faust.Worker(
+        app, override_logging=False, redirect_stdouts=False, quiet=True, loop=None
+    ).execute_from_commandline()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) == 2 else "")
