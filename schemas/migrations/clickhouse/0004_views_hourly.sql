@@ -10,8 +10,8 @@ CREATE TABLE views_hourly
     verdict       Enum8('valid' = 1, 'unqualified' = 2, 'invalid' = 3, 'held' = 4),
     currency      LowCardinality(String),
     partition     UInt16,
-    views         UInt64,
-    watch_ms      UInt64,
+    views         Int64,
+    watch_ms      Int64,
     amount_micros Int64 COMMENT 'sum of the rates of valid views, 1e-6 of the currency'
 )
 ENGINE = SummingMergeTree((views, watch_ms, amount_micros))
