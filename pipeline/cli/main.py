@@ -5,7 +5,7 @@ import warnings
 
 import typer
 
-from pipeline.cli import services
+from pipeline.cli import services, simulate
 from pipeline.cli.problems import Problem
 from schemas.settings import NotRunningError
 
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 
 services.register(app)
+simulate.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,59 @@
+"""`viewledger simulate`."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.problems import Problem
+
+_MOST_EVENTS = 50_000_000
+
+
+def simulate(
+    events: Annotated[
+        int, typer.Option(min=1, max=_MOST_EVENTS, help="Lines to write, retries included.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")],
+    out: Annotated[Path, typer.Option(help="Where to, as NDJSON; gzipped if it ends in .gz.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Who made each line (CSV): human, or a kind of bot.")
+    ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="The campaigns and promoters in one file (JSON lines, or CSV if it ends in "
+            ".csv), for `campaigns import` and `promoters import` alike."
+        ),
+    ] = None,
+) -> None:
+    """Make realistic labelled traffic: people, bots, retries, and broken events.
+
+    At most 18 hours of traffic from a fixed day; `replay` moves it to now.
+    """
+    from pipeline.cli.progress import events_bar
+    from pipeline.simulate.simulate import simulate as run
+
+    if len({path.resolve() for path in (out, labels, catalog) if path}) < 1 + sum(
+        path is not None for path in (labels, catalog)
+    ):
+        raise Problem("--out, --labels and --catalog must be different files")
+    started = time.monotonic()
+    with events_bar() as bar:
+        task = bar.add_task("simulating", total=events)
+        try:
+            run(events, seed, out, labels, catalog, lambda done: bar.advance(task, done))
+        except OSError as error:
+            raise Problem(f"cannot write {error.filename}: {error.strerror}") from None
+    seconds = time.monotonic() - started
+    typer.echo(f"{events:,} events in {out} ({events / seconds:,.0f} per second)")
+    if labels:
+        typer.echo(f"who made them: {labels}")
+    if catalog:
+        typer.echo(f"their campaigns and promoters, for both imports: {catalog}")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(simulate)
