@@ -5,7 +5,7 @@ import warnings
 
 import typer
 
-from pipeline.cli import services, simulate
+from pipeline.cli import catalogue, migrate, services, simulate
 from pipeline.cli.problems import Problem
 from schemas.settings import NotRunningError
 
@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 
 services.register(app)
+catalogue.register(app)
+migrate.register(app)
 simulate.register(app)
 
 
