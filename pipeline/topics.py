@@ -23,7 +23,8 @@ def ensure_topics(settings: Settings) -> None:
         TopicError: one exists with another partition count or another important setting.
         KafkaException: Kafka refused, or did not answer.
     """
-    client = AdminClient(KafkaUrl.parse(settings.url("kafka")).for_confluent())
+    config = KafkaUrl.parse(settings.url("kafka")).for_confluent()
+    client = AdminClient({**config, "log_level": 3})  # errors only
     _create(client, settings)
     found = client.list_topics(timeout=_TIMEOUT_S).topics
     for topic in TOPICS:

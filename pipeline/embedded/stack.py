@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from supervisor.xmlrpc import Faults
+
 from pipeline.embedded import clickhouse, kafka, leftovers, postgres, redis, supervisor
 from pipeline.embedded.kept import Server, ServiceError, write_private
 from pipeline.embedded.supervisor import Process, Program, worker_names
@@ -19,6 +21,8 @@ _PREPARE = {
     "postgres": postgres.prepare,
     "redis": redis.prepare,
 }
+_RESERVED = "\"'\\,;#\n"
+"""Each has a meaning of its own in the configuration of one of the services."""
 _READY_S = 90
 _STOP_S = 60
 
@@ -34,6 +38,8 @@ def start_services(settings: Settings) -> bool:
         ServiceError: a service cannot be prepared, or does not answer; says which and why.
     """
     data = settings.data.absolute()
+    if wrong := set(str(data)) & set(_RESERVED):
+        raise ServiceError(f"the path of the data folder, {data}, must not contain {wrong.pop()!r}")
     for folder in (data, data / "supervisor", data / "logs", data / "run"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(data):
@@ -71,19 +77,19 @@ def start_workers(settings: Settings, names: list[str] | None = None) -> None:
     for name in wanted:
         if name not in known:
             raise ValueError(f"no worker {name!r}; there are {', '.join(known)}")
-    running = {p.name for p in processes(settings) if p.state in ("RUNNING", "STARTING")}
     with supervisor.control(settings.data.absolute()) as control:
         for name in wanted:
-            if name not in running:
+            with supervisor.tolerating(Faults.ALREADY_STARTED):
                 control.startProcess(name, False)
 
 
 def stop_workers(settings: Settings, names: list[str] | None = None) -> None:
     """Stops workers, all of them by default, and waits until they have ended."""
-    running = {p.name for p in processes(settings) if p.kind == "worker" and p.pid is not None}
+    wanted = worker_names(settings) if names is None else names
     with supervisor.control(settings.data.absolute()) as control:
-        for name in running if names is None else running & set(names):
-            control.stopProcess(name, True)
+        for name in wanted:
+            with supervisor.tolerating(Faults.NOT_RUNNING):
+                control.stopProcess(name, True)
 
 
 def processes(settings: Settings) -> list[Process]:

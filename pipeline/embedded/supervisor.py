@@ -9,7 +9,7 @@ from configparser import RawConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from xmlrpc.client import Error, ServerProxy
+from xmlrpc.client import Error, Fault, ServerProxy
 
 from pipeline.embedded.kept import ServiceError, kept_password, kept_port, write_private
 from schemas.settings import Settings
@@ -144,6 +144,16 @@ def control(data: Path) -> Iterator[Any]:
         raise ConnectionRefusedError(f"nothing was ever started in {data}") from None
     with ServerProxy(f"http://viewledger:{password}@127.0.0.1:{port}/RPC2") as proxy:
         yield proxy.supervisor
+
+
+@contextmanager
+def tolerating(fault: int) -> Iterator[None]:
+    """Ignores one of supervisord's faults (`supervisor.xmlrpc.Faults`)."""
+    try:
+        yield
+    except Fault as error:
+        if error.faultCode != fault:
+            raise
 
 
 def runs(data: Path) -> bool:
