@@ -16,7 +16,8 @@ from schemas.fencing import Outcome, Progress, follow, from_headers
 from schemas.metrics import BLOCKS, STEP_SECONDS, VIEWS_BOOKED
 from schemas.settings import Settings
 from schemas.topics import SCORED
-from sinks.book import BOOKED_COLUMNS, MovedError, book, load_progress
+from sinks.book import MovedError, book, load_progress
+from sinks.book_accrue import COLUMNS
 from sinks.postgres import connect
 
 log = structlog.get_logger()
@@ -27,7 +28,7 @@ _ROWS_PER_TRANSACTION = 65_536
 def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
     """The app and its partitions."""
     app = new_app(settings, "book", instance, records=64)
-    feeds = Feeds(app, SCORED, partial(book_partition, settings.url("postgres")))
+    feeds = Feeds(app, SCORED, partial(book_partition, settings))
     feed_from(app, SCORED, feeds)
     return app, feeds
 
@@ -40,14 +41,14 @@ class Gathered(NamedTuple):
     log_time_ms: int
 
 
-async def book_partition(postgres: str, feed: Feed) -> None:
+async def book_partition(settings: Settings, feed: Feed) -> None:
     """Books the blocks of one partition from where the ledger says it stands.
 
     Raises:
         StartOverError: Postgres failed, or another booker moved the progress.
     """
     try:
-        connection = await asyncio.to_thread(connect, postgres)
+        connection = await asyncio.to_thread(connect, settings)
         with connection:
             known = await asyncio.to_thread(load_progress, connection)
             progress = known.get(feed.partition, Progress())
@@ -74,7 +75,7 @@ def _transactions(progress: Progress, records: list) -> list[Gathered]:  # type:
         position, outcome = follow(position, from_headers(record.headers))
         BLOCKS.labels(outcome.value).inc()
         if outcome is Outcome.BLOCK:
-            accepted.append(decode_accepted(record.value, BOOKED_COLUMNS))
+            accepted.append(decode_accepted(record.value, list(COLUMNS)))
         full = sum(map(len, accepted)) >= _ROWS_PER_TRANSACTION
         if full or record is records[-1]:
             cuts.append(Gathered(Progress(position, record.offset + 1), accepted, record.timestamp))
