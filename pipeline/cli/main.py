@@ -5,7 +5,7 @@ import warnings
 
 import typer
 
-from pipeline.cli import catalogue, migrate, services, simulate
+from pipeline.cli import catalogue, migrate, replay, services, simulate
 from pipeline.cli.problems import Problem
 from schemas.settings import NotRunningError
 
@@ -20,6 +20,7 @@ services.register(app)
 catalogue.register(app)
 migrate.register(app)
 simulate.register(app)
+replay.register(app)
 
 
 def main() -> None:
