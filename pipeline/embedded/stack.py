@@ -21,7 +21,7 @@ _PREPARE = {
     "postgres": postgres.prepare,
     "redis": redis.prepare,
 }
-_RESERVED = "\"'\\,;#\n"
+_RESERVED = "\"'\\,;#%\n"
 """Each has a meaning of its own in the configuration of one of the services."""
 _READY_S = 90
 _STOP_S = 60
@@ -56,8 +56,8 @@ def start_services(settings: Settings) -> bool:
         if "clickhouse" in servers:
             endpoints["clickhouse_native"] = clickhouse.native_url(data / "clickhouse")
         write_private(data / "endpoints.json", json.dumps(endpoints, indent=2))
-        supervisor.launch(settings, programs + supervisor.worker_programs(settings))
         try:
+            supervisor.launch(settings, programs + supervisor.worker_programs(settings))
             _wait_until_ready(data, servers)
         except BaseException:
             _stop(data)

@@ -65,6 +65,7 @@ def launch(settings: Settings, programs: list[Program]) -> None:
     write_private(folder / "supervisord.conf", _config(data, port, password, programs))
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", f"{folder}/supervisord.conf"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("VIEWLEDGER_")}
+    environment["LC_ALL"] = "C.UTF-8"  # for the JRE to read any path
     for name, value in settings.model_copy(update={"data": data}).model_dump().items():
         if value is not None:
             environment[f"VIEWLEDGER_{name.upper()}"] = str(value)
