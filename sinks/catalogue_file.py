@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -45,10 +46,6 @@ class CatalogueError(Exception):
 
 class _LineError(Exception):
     """What is wrong with a line."""
-
-
-class _Cells(dict[str, str]):
-    """A line of a CSV file by column."""
 
 
 def read_campaigns(path: Path) -> list[Campaign]:
@@ -132,7 +129,7 @@ def _csv_lines(text: str, columns: tuple[str, ...]) -> Iterator[Line]:
                 counts = f"{len(cells)} values, and {len(header)} columns in the header"
                 yield number, _LineError(counts)
             elif cells:
-                yield number, _Cells(zip(header, cells, strict=True))
+                yield number, dict(zip(header, cells, strict=True))
             number = reader.line_num + 1
     except csv.Error as error:
         yield number, _LineError(f"not CSV ({error})")
@@ -156,8 +153,7 @@ def _convert(fields: object, kind: type[Row]) -> Row:
             except (ValueError, OverflowError):
                 raise _unwanted(kind, name, fields[name]) from None
     try:
-        # The numbers of a CSV file are text.
-        return msgspec.convert(parsed, kind, strict=not isinstance(fields, _Cells))
+        return msgspec.convert(parsed, kind)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         name = where.rstrip("`")
@@ -187,8 +183,16 @@ def _instant(text: str) -> datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
+def _whole(text: str) -> int:
+    if not re.fullmatch("-?[0-9]{1,30}", text.strip()):  # no 1e6, no 5_000: money is exact
+        raise ValueError
+    return int(text)
+
+
 _PARSERS: dict[str, Callable[[str], object]] = {
     "currency": parse_currency,
+    "rate_micros": _whole,
+    "budget_micros": _whole,
     "starts_at": _instant,
     "ends_at": _instant,
 }

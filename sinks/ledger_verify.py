@@ -87,14 +87,16 @@ _CHECKS = {
 
 
 def verify_ledger(conn: Connection) -> list[Discrepancy]:
-    """Everything that does not add up; empty where the ledger is sound.
-
-    Reads all entries, as of one moment.
-    """
+    """Everything that does not add up, as of one moment; empty where the ledger is sound."""
     with conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        return [
-            Discrepancy(check, subject, int(expected), int(found))
-            for check, query in _CHECKS.items()
-            for subject, expected, found in conn.execute(query)
-        ]
+        return discrepancies(conn)
+
+
+def discrepancies(conn: Connection) -> list[Discrepancy]:
+    """As `verify_ledger`, within the caller's transaction. Reads all entries."""
+    return [
+        Discrepancy(check, subject, int(expected), int(found))
+        for check, query in _CHECKS.items()
+        for subject, expected, found in conn.execute(query)
+    ]

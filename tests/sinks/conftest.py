@@ -1,0 +1,39 @@
+"""Databases of their own for tests of the sinks: a ledger cannot be emptied."""
+
+import secrets
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from schemas.settings import Settings
+from sinks.migrate import migrate_up
+from sinks.postgres import Connection, connect
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+def books(stack: Settings) -> Settings:
+    """Settings whose Postgres is migrated and used by no other tests."""
+    url = with_database(stack.url("postgres"), f"books_{secrets.token_hex(4)}")
+    found = stack.model_copy(update={"postgres": url})
+    migrate_up(found, ["postgres"])
+    return found
+
+
+@pytest.fixture(scope="session")
+def session_conn(books: Settings) -> Iterator[Connection]:
+    """One connection for all tests, for those of Hypothesis."""
+    with connect(books) as conn:
+        yield conn
+
+
+@pytest.fixture
+def conn(books: Settings) -> Iterator[Connection]:
+    """A connection for one test."""
+    with connect(books) as conn:
+        yield conn
