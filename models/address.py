@@ -1,0 +1,43 @@
+"""IP addresses as numbers: one uint64 that counts as "the same place"."""
+
+import socket
+
+import numpy as np
+import numpy.typing as npt
+
+from models.hashing import Keys, Memo
+
+_V4_END = 1 << 32
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
+def address_of(text: str) -> int:
+    """The address as a number; 0 where it cannot be read (never raises).
+
+    IPv4 is its 32 bits. IPv6 is its upper 64 bits, which a household or a server shares; the
+    rest changes with privacy addresses. Global IPv6 is never below 2^32, so they don't mix.
+    """
+    try:
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except (OSError, ValueError):
+        return 0
+    if len(packed) == 4:
+        return int.from_bytes(packed, "big")
+    if packed[:12] == _MAPPED:
+        return int.from_bytes(packed[12:], "big")
+    network = int.from_bytes(packed[:8], "big")
+    return network if network >= _V4_END << 16 else 0
+
+
+ADDRESSES = Memo(address_of)
+
+
+def is_v4(address: Keys) -> npt.NDArray[np.bool_]:
+    """Which addresses are known IPv4, bool[n]."""
+    known: npt.NDArray[np.bool_] = (address != 0) & (address < np.uint64(_V4_END))
+    return known
+
+
+def prefix_of(address: Keys) -> Keys:
+    """The /24 (IPv4) or /48 (IPv6) that an address belongs to, uint64[n]; 0 where unknown."""
+    return np.where(address < np.uint64(_V4_END), address >> np.uint64(8), address >> np.uint64(16))

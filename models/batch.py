@@ -1,0 +1,169 @@
+"""The columns that judging needs, of a block of accepted views."""
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from models.address import ADDRESSES, prefix_of
+from models.hashing import Keys, Memo, combine, text_key, text_keys
+from schemas.view import View
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+COLUMNS = [
+    "viewer_id",
+    "promoter_id",
+    "post_id",
+    "platform",
+    "ip",
+    "user_agent",
+    "screen",
+    "language",
+    "occurred_at",
+    "sent_at",
+    "watch_ms",
+    "duration_ms",
+    "visible_pct",
+    "interactions",
+    "muted",
+    "autoplay",
+    "tz_offset_min",
+]
+"""The fields of `View` that `batch_of_columns` reads."""
+
+_IDS = Memo(text_key)
+_TEXTS = Memo(text_key)
+_GETTERS = {name: attrgetter(name) for name in COLUMNS}
+_NO_TZ = -9999
+
+
+class Batch(NamedTuple):
+    """n views in log order. Keys are uint64[n] with 0 for unknown, times are ms."""
+
+    viewer: Keys
+    promoter: Keys
+    post: Keys
+    address: Keys
+    """IPv4, or the upper half of IPv6, as a number; see `models.address`."""
+    prefix: Keys
+    device: Keys
+    """Fingerprint: user agent, screen, language, time zone."""
+    user_agents: Sequence[str | None]
+    platforms: Sequence[str]
+    log_time: Ints
+    viewed_at: Ints
+    watch_ms: Ints
+    duration_ms: Ints
+    visible_pct: Floats
+    interactions: Floats
+    """NaN where missing, as in the three below."""
+    muted: Floats
+    autoplay: Floats
+    tz_offset_min: Floats
+    send_delay_ms: Floats
+    """sent_at − occurred_at, both of the client's clock."""
+    clock_skew_ms: Floats
+    """received_at − sent_at: network time plus how far the client's clock is behind."""
+    missing: Floats
+    """How many of the optional fields the sender left out."""
+
+
+class Accepted(NamedTuple):
+    """What the state needs of rows of `views.scored`; the names are those of `Batch`."""
+
+    viewer: Keys
+    log_time: Ints
+    viewed_at: Ints
+    watch_ms: Ints
+
+
+def _floats(column: Sequence[Any] | pa.Array) -> Floats:
+    array = column if isinstance(column, pa.Array) else pa.array(column)
+    if array.type != pa.float64():
+        array = array.cast(pa.float64())
+    floats: Floats = array.to_numpy(zero_copy_only=False)
+    return floats
+
+
+def _ints(column: Sequence[int] | pa.Array | pa.ChunkedArray) -> Ints:
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return np.asarray(column.to_numpy()).astype(np.int64, copy=False)
+    return np.fromiter(column, np.int64, len(column))
+
+
+def batch_of_columns(
+    columns: Mapping[str, Any], log_time: Ints, viewed_at: Ints, received_at: Ints
+) -> Batch:
+    """The batch of n views given as columns.
+
+    Args:
+        columns: for each name of `COLUMNS` a list of n values as in `View` (None for missing);
+            numbers and booleans may as well be a `pa.Array`.
+        log_time: int64[n], ms, stamped by the broker.
+        viewed_at: int64[n], ms, corrected time of the view.
+        received_at: int64[n], ms, the log time where the sender did not set it.
+    """
+    n = len(log_time)
+    user_agent = _TEXTS.column(columns["user_agent"], n)
+    screen = _TEXTS.column(columns["screen"], n)
+    language = _TEXTS.column(columns["language"], n)
+    address = ADDRESSES.column(columns["ip"], n)
+    interactions = _floats(columns["interactions"])
+    muted, autoplay = _floats(columns["muted"]), _floats(columns["autoplay"])
+    tz = _floats(columns["tz_offset_min"])
+    occurred_at, sent_at = _ints(columns["occurred_at"]), _ints(columns["sent_at"])
+    unknown = (key == 0 for key in (user_agent, screen, language, address))
+    absent = (np.isnan(value) for value in (interactions, muted, autoplay, tz))
+    missing = np.zeros(n)
+    for gap in (*unknown, *absent):
+        missing += gap
+    return Batch(
+        viewer=text_keys(columns["viewer_id"], n),
+        promoter=_IDS.column(columns["promoter_id"], n),
+        post=_IDS.column(columns["post_id"], n),
+        address=address,
+        prefix=prefix_of(address),
+        device=combine(
+            user_agent, screen, language, np.nan_to_num(tz, nan=_NO_TZ).astype(np.int64)
+        ),
+        user_agents=columns["user_agent"],
+        platforms=columns["platform"],
+        log_time=log_time,
+        viewed_at=viewed_at,
+        watch_ms=_ints(columns["watch_ms"]),
+        duration_ms=_ints(columns["duration_ms"]),
+        visible_pct=_floats(columns["visible_pct"]),
+        interactions=interactions,
+        muted=muted,
+        autoplay=autoplay,
+        tz_offset_min=tz,
+        send_delay_ms=(sent_at - occurred_at).astype(np.float64),
+        clock_skew_ms=(received_at - sent_at).astype(np.float64),
+        missing=missing,
+    )
+
+
+def batch_of_views(
+    views: Sequence[View], log_time: Ints, viewed_at: Ints, received_at: Ints
+) -> Batch:
+    """The batch of n decoded views; see `batch_of_columns`."""
+    columns = {name: list(map(get, views)) for name, get in _GETTERS.items()}
+    return batch_of_columns(columns, log_time, viewed_at, received_at)
+
+
+def batch_of_accepted(accepted: pa.Table) -> Accepted:
+    """What the state needs of accepted rows (`schemas.block.ACCEPTED`), to restore it.
+
+    Only `viewer_id`, `log_time`, `viewed_at` and `watch_ms` need to be there.
+    """
+    return Accepted(
+        viewer=text_keys(accepted["viewer_id"].to_pylist(), accepted.num_rows),
+        log_time=_ints(accepted["log_time"]),
+        viewed_at=_ints(accepted["viewed_at"]),
+        watch_ms=_ints(accepted["watch_ms"]),
+    )

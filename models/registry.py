@@ -1,0 +1,120 @@
+"""Models on disk: `registry/<name>/` with `model.skops`, `card.json` and `card.md`.
+
+skops keeps a model as data, not as code: nothing in a file can run when it is loaded. The card
+has the digest of the model and of the features it was trained on, and both have to match.
+"""
+
+import math
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import sklearn
+import skops.io
+
+from models.features import Matrix, features_digest
+
+REGISTRY = Path(__file__).parent / "registry"
+
+# One worker is one core. With more threads OpenMP is 15 times slower on blocks of this size,
+# and it looks at this once, when it is first used.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+
+
+class ModelError(Exception):
+    """A model cannot be used; says why and what to do."""
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be known of a model, as `card.json` has it."""
+
+    name: str
+    version: str
+    model_sha256: str = ""
+    features_digest: str
+    features: list[str]
+    threshold: float
+    """A view with this probability of a bot or more is invalid."""
+    libraries: dict[str, str]
+    data: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+class Model(NamedTuple):
+    """A model that is ready to judge."""
+
+    card: Card
+    estimator: Any
+    """A fitted scikit-learn classifier of two classes."""
+
+    @property
+    def version(self) -> str:
+        """The name that verdicts carry."""
+        return self.card.version
+
+    @property
+    def threshold(self) -> float:
+        """A view with this probability of a bot or more is invalid."""
+        return self.card.threshold
+
+    def predict(self, features: Matrix) -> npt.NDArray[np.float32]:
+        """The probability that each of n views is a bot's, float32[n].
+
+        Args:
+            features: float64[n, F] of `models.features.assemble`, NaN allowed.
+        """
+        if not len(features):
+            return np.empty(0, np.float32)
+        probability: npt.NDArray[np.float64] = self.estimator.predict_proba(features)[:, 1]
+        return probability.astype(np.float32)
+
+
+def load_model(name: str, registry: Path = REGISTRY) -> Model:
+    """Loads a model of the registry.
+
+    Raises:
+        ModelError: it is not there, was changed, or does not fit these features or libraries.
+    """
+    folder = registry / name
+    if not folder.is_dir():
+        known = sorted(path.name for path in registry.glob("*") if path.is_dir())
+        raise ModelError(f"no model {name!r}; there is {', '.join(known) or 'none'}")
+    again = f"train it again with `viewledger model train --name {name}`"
+    try:
+        card = msgspec.json.decode((folder / "card.json").read_bytes(), type=Card)
+        packed = (folder / "model.skops").read_bytes()
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ModelError(f"model {name!r}: {error}; {again}") from error
+    if sha256(packed).hexdigest() != card.model_sha256:
+        raise ModelError(f"model {name!r}: model.skops is not the file of its card; {again}")
+    if card.features_digest != features_digest():
+        raise ModelError(f"model {name!r} was trained on other features than these; {again}")
+    if card.libraries.get("scikit-learn") != sklearn.__version__:
+        made = card.libraries.get("scikit-learn")
+        raise ModelError(
+            f"model {name!r} was made with scikit-learn {made}, here is {sklearn.__version__}; "
+            f"install that one or {again}"
+        )
+    if not math.isfinite(card.threshold) or not 0 < card.threshold < 1:
+        raise ModelError(f"model {name!r}: threshold {card.threshold} is not between 0 and 1")
+    try:
+        estimator = skops.io.loads(packed, trusted=_TRUSTED)
+    except Exception as error:  # skops raises many kinds on a damaged file
+        raise ModelError(f"model {name!r} cannot be loaded: {error}; {again}") from error
+    return Model(card, estimator)
+
+
+def save_model(folder: Path, estimator: Any, card: Card, text: str) -> None:
+    """Writes a model with its card (`card.model_sha256` is filled in) and `text` as card.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    packed = skops.io.dumps(estimator, compression=8, compresslevel=9)
+    card = msgspec.structs.replace(card, model_sha256=sha256(packed).hexdigest())
+    (folder / "model.skops").write_bytes(packed)
+    (folder / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    (folder / "card.md").write_text(text)
