@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.cli.problems import Problem
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_BUFFER = 1 << 20
+_BUFFER = 64 * 1024
 _LINES_PER_REPORT = 10_000
 
 
@@ -34,7 +34,7 @@ def read_lines(path: Path, on_bytes: Callable[[int], None] = lambda done: None) 
     """
     number = 0
     try:
-        with path.open("rb", buffering=_BUFFER) as raw:
+        with path.open("rb") as raw:
             packed = raw.peek(2)[:2] == _GZIP_MAGIC
             stream = io.BufferedReader(gzip.GzipFile(fileobj=raw), _BUFFER) if packed else raw
             for number, line in enumerate(stream, 1):
@@ -42,6 +42,6 @@ def read_lines(path: Path, on_bytes: Callable[[int], None] = lambda done: None) 
                     on_bytes(raw.tell())
                 yield line.rstrip(b"\r\n")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Problem(f"{path}: damaged gzip after line {number}: {error}") from None
+        raise Problem(f"{path}: damaged gzip, a little after line {number}: {error}") from None
     except OSError as error:
         raise Problem(f"{path}: cannot be read: {error.strerror}") from None

@@ -50,7 +50,9 @@ def _view(cells: list[str], seen: Counter[str], where: str) -> dict[str, Any]:
         if not (code.isascii() and code.isdigit() and len(code) <= 9):
             raise Problem(f"{where}: expected a whole number for {column}, found {code[:40]!r}")
     try:
-        clicked = datetime.strptime(click_time, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        if len(click_time) != len("2017-11-07 11:31:40"):
+            raise ValueError
+        clicked = datetime.fromisoformat(click_time).replace(tzinfo=UTC)
     except ValueError:
         raise Problem(
             f"{where}: expected a click_time like 2017-11-07 11:31:40, found {click_time[:40]!r}"
