@@ -140,7 +140,7 @@ class Feeds:
                     log.warning("start over", partition=feed.partition, why=_first(errors))
                 await asyncio.sleep(_PAUSE_S)
         except Exception as error:
-            log.exception("partition failed", partition=feed.partition)
+            log.error("partition failed", partition=feed.partition, why=repr(error))
             await self._app.crash(error)
 
     async def close(self) -> None:

@@ -87,9 +87,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def publish(self, offsets: Mapping[TP, int]) -> None:
         """Commits positions to the consumer group: for lag dashboards, nothing reads them."""
         group = self._thread._ensure_consumer()
-        kept = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
-        with contextlib.suppress(KafkaError):
-            await self._thread.call_thread(group.commit, kept)
+        assigned = self.assignment()
+        kept = {
+            driver.ensure_aiokafka_TP(tp): offset
+            for tp, offset in offsets.items()
+            if tp in assigned
+        }
+        if kept:
+            with contextlib.suppress(KafkaError):
+                await self._thread.call_thread(group.commit, kept)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, Any]:
         fetchable = (active_partitions or set()) & self._cursor.keys()

@@ -23,7 +23,7 @@ def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
     tools = Tools(
         CatalogueCache(settings.url("postgres")),
         Judge(settings.model),
-        Velocity(settings.url("redis"), settings.redis_timeout_ms / 1000),
+        Velocity(settings.url("redis"), settings.redis_timeout_ms),
         Clock(settings.accept_window_hours * 3_600_000, settings.future_minutes * 60_000),
     )
     scorer = Scorer(settings, KafkaUrl.parse(settings.url("kafka")), tools)

@@ -7,8 +7,8 @@ from collections.abc import Collection
 import psycopg
 import structlog
 
-from sinks.catalogue import catalogue_version, load_catalogue
 from schemas.catalogue import Catalogue
+from sinks.catalogue import catalogue_version, load_catalogue
 
 log = structlog.get_logger()
 

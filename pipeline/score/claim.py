@@ -119,7 +119,7 @@ async def _check_raw(scored: ScoredLog, partition: int, position: Position) -> N
         raise LostDataError(
             f"views.raw[{partition}] begins at {begin}, but was judged only up to "
             f"{position.next_raw}: the offsets {position.next_raw} to {begin - 1} were deleted "
-            "unjudged. Restore them, or accept the loss as docs/exactly-once.md says."
+            "unjudged. Restore the topic from a backup; see docs/exactly-once.md."
         )
     if end < position.next_raw:
         raise LostDataError(

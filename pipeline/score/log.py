@@ -87,7 +87,11 @@ class ScoredLog:
     async def send(self, stamp: Stamp, value: bytes | None = None) -> Any:
         """Appends a message; the returned future ends when the broker has it."""
         return await self._producer.send(
-            SCORED, value, partition=self._partition, headers=to_headers(stamp)
+            SCORED,
+            value,
+            key=stamp.kind.encode(),  # a marker has no value, and aiokafka wants one of them
+            partition=self._partition,
+            headers=to_headers(stamp),
         )
 
     async def reject(self, value: bytes | None, key: bytes | None, headers: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.batch import batch_of_views
+from models.counters import Counts
 from models.features import assemble, prepare
 from models.judge import Judge, Judged
 from models.velocity import Velocity
@@ -97,11 +98,17 @@ async def _judge(views: list[View], times: Times, state: State, tools: Tools) ->
         batch = batch_of_views(views, times.log_time, times.viewed_at, times.received_at)
         prepared = prepare(batch, state.viewers)
     with STEP_SECONDS.labels("velocity").time():
-        counts = await tools.velocity.add(prepared.keys, prepared.increments)
+        # A block without views has nothing to ask, and must not wait for Redis.
+        asked = tools.velocity.add(prepared.keys, prepared.increments) if views else _nothing()
+        counts = await asked
     with STEP_SECONDS.labels("judge").time():
         features = assemble(prepared, counts)
-        judged = tools.judge.judge(batch, features, qualify(views), velocity_up=counts is not None)
+        judged = tools.judge.judge(batch, features, qualify(batch), velocity_up=counts is not None)
         return _only_once_a_day(judged, views, times, state)
+
+
+async def _nothing() -> Counts:
+    return np.empty((0, 2), np.uint32)
 
 
 def _only_once_a_day(judged: Judged, views: list[View], times: Times, state: State) -> Judged:
