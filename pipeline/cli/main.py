@@ -5,7 +5,7 @@ import warnings
 
 import typer
 
-from pipeline.cli import catalogue, migrate, replay, services, simulate
+from pipeline.cli import ask, catalogue, migrate, reconcile, rejected, replay, services, simulate
 from pipeline.cli.problems import Problem
 from schemas.settings import NotRunningError
 
@@ -21,6 +21,9 @@ catalogue.register(app)
 migrate.register(app)
 simulate.register(app)
 replay.register(app)
+ask.register(app)
+rejected.register(app)
+reconcile.register(app)
 
 
 def main() -> None:

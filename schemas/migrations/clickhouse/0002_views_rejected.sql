@@ -10,7 +10,8 @@ CREATE TABLE views_rejected
     event_id      Nullable(String) COMMENT 'null where it could not be read',
     campaign_id   LowCardinality(Nullable(String)),
     promoter_id   LowCardinality(Nullable(String)),
-    INDEX by_block (partition, scored_offset) TYPE minmax
+    INDEX by_block (partition, scored_offset) TYPE minmax,
+    INDEX by_raw_offset (partition, raw_offset) TYPE minmax
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(log_time)
