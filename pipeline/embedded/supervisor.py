@@ -62,7 +62,7 @@ def launch(settings: Settings, programs: list[Program]) -> None:
     data = settings.data.absolute()
     folder = folder_of(data)
     port, password = kept_port(folder), kept_password(folder)
-    write_private(folder / "supervisord.conf", _config(data, port, password, programs))
+    write_private(folder / "supervisord.conf", render(data, port, password, programs))
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", f"{folder}/supervisord.conf"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("VIEWLEDGER_")}
     environment["LC_ALL"] = "C.UTF-8"  # for the JRE to read any path
@@ -74,7 +74,8 @@ def launch(settings: Settings, programs: list[Program]) -> None:
         raise ServiceError(f"supervisord did not start: {(done.stderr or done.stdout).strip()}")
 
 
-def _config(data: Path, port: int, password: str, programs: list[Program]) -> str:
+def render(data: Path, port: int, password: str, programs: list[Program]) -> str:
+    """supervisord.conf of a data folder."""
     folder = folder_of(data)
     sections = [
         f"""\

@@ -1,0 +1,50 @@
+"""The generated configuration says what it was made from."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.embedded.supervisor import (
+    Program,
+    commands,
+    control,
+    folder_of,
+    render,
+    runs,
+    worker_names,
+)
+from schemas.settings import Settings
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
+
+
+@given(st.lists(words, min_size=1))
+def test_a_command_is_read_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, command: list[str]
+) -> None:
+    data = tmp_path_factory.getbasetemp() / "commands"
+    folder_of(data).mkdir(parents=True, exist_ok=True)
+    text = render(data, 1, "secret", [Program("kafka", "service", command)])
+    (folder_of(data) / "supervisord.conf").write_text(text)
+    assert commands(data) == {"kafka": command}
+
+
+def test_services_start_by_themselves_and_workers_do_not() -> None:
+    programs = [Program("kafka", "service", ["a"], "INT"), Program("store", "worker", ["b"])]
+    _, kafka, store = render(Path("/data"), 1, "secret", programs).split("[program:")
+    assert "autostart=true" in kafka
+    assert "stopsignal=INT" in kafka
+    assert "autostart=false" in store
+    assert "autorestart=true" in store
+
+
+def test_there_is_a_scorer_per_configured_worker() -> None:
+    assert worker_names(Settings(workers=2)) == ["score-0", "score-1", "store", "book"]
+
+
+def test_where_nothing_was_started_nothing_runs(tmp_path: Path) -> None:
+    assert not runs(tmp_path)
+    with pytest.raises(ConnectionError, match="nothing was ever started"), control(tmp_path):
+        pass
