@@ -1,5 +1,6 @@
 """`viewledger simulate`."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -23,8 +24,8 @@ def simulate(
     catalog: Annotated[
         Path | None,
         typer.Option(
-            help="The campaigns and promoters in one file (JSON lines, or CSV if it ends in "
-            ".csv), for `campaigns import` and `promoters import` alike."
+            help="The campaigns, for `campaigns import`: JSON lines, or CSV if it ends in .csv. "
+            "The promoters go beside it: cat.jsonl, cat.promoters.jsonl."
         ),
     ] = None,
 ) -> None:
@@ -33,11 +34,11 @@ def simulate(
     At most 18 hours of traffic from a fixed day; `replay` moves it to now.
     """
     from pipeline.cli.progress import events_bar
+    from pipeline.simulate.catalogue_file import promoters_path
     from pipeline.simulate.simulate import simulate as run
 
-    if len({path.resolve() for path in (out, labels, catalog) if path}) < 1 + sum(
-        path is not None for path in (labels, catalog)
-    ):
+    paths = [path.resolve() for path in (out, labels, catalog) if path]
+    if len(set(paths)) < len(paths):
         raise Problem("--out, --labels and --catalog must be different files")
     started = time.monotonic()
     with events_bar() as bar:
@@ -45,13 +46,15 @@ def simulate(
         try:
             run(events, seed, out, labels, catalog, lambda done: bar.advance(task, done))
         except OSError as error:
-            raise Problem(f"cannot write {error.filename}: {error.strerror}") from None
+            name = str(error.filename or out).removesuffix(".part")
+            raise Problem(f"cannot write {name}: {error.strerror}") from None
     seconds = time.monotonic() - started
     typer.echo(f"{events:,} events in {out} ({events / seconds:,.0f} per second)")
     if labels:
         typer.echo(f"who made them: {labels}")
     if catalog:
-        typer.echo(f"their campaigns and promoters, for both imports: {catalog}")
+        typer.echo(f"viewledger campaigns import {shlex.quote(str(catalog))}")
+        typer.echo(f"viewledger promoters import {shlex.quote(str(promoters_path(catalog)))}")
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.simulate.bots import bot_traffic
 from pipeline.simulate.catalogue import Catalogue, make_catalogue
-from pipeline.simulate.catalogue_file import encode_catalogue
+from pipeline.simulate.catalogue_file import encode_rows, promoters_path
 from pipeline.simulate.delivery import RETRIED, Delivered, deliver
 from pipeline.simulate.files import written
 from pipeline.simulate.human import human_traffic
@@ -56,7 +56,7 @@ def simulate(
     Args:
         out: NDJSON of `view/1`, gzipped if its name ends in `.gz`.
         labels: CSV `line,event_id,label,is_duplicate,refusal`, one row per line of `out`.
-        catalogue: the campaigns and promoters, see `encode_catalogue`.
+        catalogue: the campaigns; the promoters go to `promoters_path(catalogue)`.
         on_progress: called with the number of lines written since the last call.
 
     Raises:
@@ -69,9 +69,11 @@ def simulate(
         if labels_file:
             labels_file.write(LABELS_HEADER.encode())
         if catalogue:
-            files.enter_context(written(catalogue)).write(
-                encode_catalogue(traffic.catalogue, as_csv=".csv" in catalogue.suffixes)
-            )
+            for path, rows in (
+                (catalogue, traffic.catalogue.campaigns),
+                (promoters_path(catalogue), traffic.catalogue.promoters),
+            ):
+                files.enter_context(written(path)).write(encode_rows(rows, path))
         for chunk in chunks(traffic.views, traffic.delivered, traffic.catalogue.posts):
             events_file.write(chunk.events)
             if labels_file:
