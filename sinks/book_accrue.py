@@ -101,7 +101,7 @@ def accrue(wanted: Demand, balances: Sequence[int]) -> list[Accrual]:
     paid = np.ones(len(rates), dtype=np.int64)
     starts = np.concatenate(([0], wanted.ends[:-1]))
     costs = np.add.reduceat(rates[wanted.order], starts)
-    for owner in np.flatnonzero(costs > np.array(balances, dtype=np.int64)):
+    for owner in np.flatnonzero(costs > np.array(balances, dtype=np.int64)).tolist():
         rows = wanted.order[starts[owner] : wanted.ends[owner]]
         paid[rows] = affordable(rates[rows], balances[owner])
     groups = (

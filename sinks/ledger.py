@@ -108,7 +108,7 @@ def post(conn: Connection, journals: Sequence[Journal]) -> list[int]:
     if not journals:
         return []
     fingerprints = [journal.fingerprint for journal in journals]
-    kinds, keys, descriptions, _ = _columns(journals, 4)
+    keys = [journal.idempotency_key for journal in journals]
     created: dict[str, int] = dict(
         conn.execute(
             """
@@ -117,7 +117,12 @@ def post(conn: Connection, journals: Sequence[Journal]) -> list[int]:
             ON CONFLICT (idempotency_key) DO NOTHING
             RETURNING idempotency_key, journal_id
             """,
-            (kinds, keys, fingerprints, descriptions),
+            (
+                [journal.kind for journal in journals],
+                keys,
+                fingerprints,
+                [journal.description for journal in journals],
+            ),
         ).fetchall()
     )
     ids = created | _written_before(conn, dict(zip(keys, fingerprints, strict=True)), created)

@@ -2,18 +2,13 @@
 
 import secrets
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from support.databases import with_database
 
 from schemas.settings import Settings
 from sinks.migrate import migrate_up
 from sinks.postgres import Connection, connect
-
-
-def with_database(url: str, name: str) -> str:
-    """The URL of another database on the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 @pytest.fixture(scope="session")
