@@ -25,7 +25,7 @@ def status(settings: Settings) -> dict[str, Any]:
     return {
         "endpoints": {**endpoints, "collector": None},
         "workers": [
-            {"name": p.name, "pid": p.pid, "state": p.state, "lag": _lag(settings.data, p)}
+            {"name": p.name, "pid": p.pid, "state": p.state, "lag": worker_lag(settings.data, p)}
             for p in found
             if p.kind == "worker"
         ],
@@ -42,7 +42,8 @@ def _url(settings: Settings, service: Service) -> str | None:
         return None
 
 
-def _lag(data: Path, worker: Process) -> int | None:
+def worker_lag(data: Path, worker: Process) -> int | None:
+    """Messages between a worker and the ends of its partitions; None where it does not answer."""
     try:
         about = json.loads((data / "run" / f"{worker.name}.json").read_text())
         if worker.pid is None or about["pid"] != worker.pid:

@@ -1,0 +1,61 @@
+"""Topics are created once, and a wrong one is not used."""
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from pipeline.topics import TopicError, ensure_topics
+from schemas.kafka_url import KafkaUrl
+from schemas.settings import Settings
+from schemas.topics import RAW, TOPICS
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def admin(stack: Settings) -> AdminClient:
+    return AdminClient(KafkaUrl.parse(stack.url("kafka")).for_confluent())
+
+
+def test_all_topics_are_there_with_their_settings(stack: Settings, admin: AdminClient) -> None:
+    ensure_topics(stack)  # a second time: the fixture has called it
+    found = admin.list_topics(timeout=30).topics
+    for topic in TOPICS:
+        assert len(found[topic.name].partitions) == stack.partitions
+        (future,) = admin.describe_configs(
+            [ConfigResource(ResourceType.TOPIC, topic.name)]
+        ).values()
+        config = {name: entry.value for name, entry in future.result().items()}
+        assert config.items() >= topic.config.items()
+
+
+def test_another_partition_count_is_refused(stack: Settings) -> None:
+    with pytest.raises(TopicError, match=r"views.raw has 4 partitions, VIEWLEDGER_PARTITIONS .* 5"):
+        ensure_topics(stack.model_copy(update={"partitions": 5}))
+
+
+def _alter(admin: AdminClient, name: str, value: str) -> None:
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, RAW, incremental_configs=[entry])
+    (future,) = admin.incremental_alter_configs([resource]).values()
+    future.result()
+
+
+@pytest.fixture
+def forgeable(admin: AdminClient) -> Iterator[None]:
+    _alter(admin, "message.timestamp.type", "CreateTime")
+    yield
+    _alter(admin, "message.timestamp.type", "LogAppendTime")
+
+
+@pytest.mark.usefixtures("forgeable")
+def test_a_topic_whose_time_can_be_forged_is_refused(stack: Settings) -> None:
+    with pytest.raises(TopicError, match=r"message.timestamp.type=CreateTime, needs LogAppendTime"):
+        ensure_topics(stack)
