@@ -196,9 +196,9 @@ def test_progress_never_goes_back(conn: Connection) -> None:
     ("tamper", "check"),
     [
         ("UPDATE balances SET balance_micros = balance_micros + 1", "balance is the sum"),
-        ("UPDATE entries SET amount_micros = amount_micros + 1", "sum to zero"),
+        ("UPDATE entries SET amount_micros = 2 * abs(amount_micros)", "sum to zero"),
         (
-            "UPDATE accruals SET views = views + 1, amount_micros = amount_micros + rate_micros",
+            "UPDATE accruals SET views = 2 * views, amount_micros = 2 * amount_micros",
             "credits what its accruals say",
         ),
         ("DELETE FROM entries", "at least two entries"),
