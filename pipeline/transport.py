@@ -14,9 +14,26 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+
+
+class _PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    """Hands out the records as they were parsed (offset, timestamp, key, value, headers).
+
+    aiokafka copies each into a frozen dataclass, which takes a third of the time of fetching.
+    """
+
+    def __iter__(self) -> Any:
+        return self._records_iterator
+
+    def _consumer_record(self, _tp: Any, record: Any) -> Any:
+        return record
+
+
+fetcher.PartitionRecords = _PlainRecords
 
 
 class Chunk(NamedTuple):
@@ -32,7 +49,7 @@ class Chunk(NamedTuple):
     end: int
     """The end of the partition when the chunk was fetched, for the lag."""
     records: list[Any]
-    """aiokafka `ConsumerRecord`s, in order."""
+    """With `offset`, `timestamp`, `key`, `value`, `headers`, in order."""
 
     def since(self, offset: int) -> "Chunk":
         """The chunk without what lies before `offset`."""

@@ -5,17 +5,19 @@ Every check compares columns; only a refused event is touched by itself.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.score.decode import Refused, refuse_view
+from pipeline.score.refuse import Refused, refuse_view
 from schemas.catalogue import Campaign, Catalogue
 from schemas.verdicts import Refusal
 from schemas.view import View
 
 Millis = npt.NDArray[np.int64]
+_HEADERS = attrgetter("headers")
 REPLAY_HEADER = "replay_log_time"
 
 
@@ -40,24 +42,20 @@ class Times(NamedTuple):
 
 def times_of(views: Sequence[View], records: Sequence[Any]) -> Times:
     """Corrects the client clocks."""
-    n = len(views)
-    log_time = np.fromiter((record.timestamp for record in records), np.int64, n)
+    log_time = np.array([record.timestamp for record in records], np.int64)
     judged_at = log_time
-    replayed = [i for i, record in enumerate(records) if record.headers]
-    if replayed:
-        judged_at = log_time.copy()
-        for i in replayed:
-            judged_at[i] = _first_attempt(records[i])
-    occurred_at = np.fromiter((view.occurred_at for view in views), np.int64, n)
-    sent_at = np.fromiter((view.sent_at for view in views), np.int64, n)
+    if any(map(_HEADERS, records)):
+        judged_at = np.array([_first_attempt(record) for record in records], np.int64)
+    occurred_at = np.array([view.occurred_at for view in views], np.int64)
+    sent_at = np.array([view.sent_at for view in views], np.int64)
     # 0 is no time that a collector could have stamped, so it can stand for "not set".
-    received_at = np.fromiter((view.received_at or 0 for view in views), np.int64, n)
+    received_at = np.array([view.received_at or 0 for view in views], np.int64)
     received_at = np.where(received_at == 0, judged_at, received_at)
     return Times(log_time, judged_at, occurred_at + (received_at - sent_at), received_at)
 
 
 def _first_attempt(record: Any) -> int:
-    for name, value in record.headers:
+    for name, value in record.headers or ():
         if name == REPLAY_HEADER and value.isdigit():
             return min(int(value), int(record.timestamp))
     return int(record.timestamp)
@@ -95,7 +93,7 @@ def _check_promoters(views: Sequence[View], catalogue: Catalogue, refuse: Any) -
         promoter_id: codes[known[promoter_id].status] if promoter_id in known else 0
         for promoter_id in {view.promoter_id for view in views}
     }
-    states = np.fromiter((status[view.promoter_id] for view in views), np.uint8, len(views))
+    states = np.array([status[view.promoter_id] for view in views], np.uint8)
     refuse(states == 0, Refusal.UNKNOWN_PROMOTER)
     refuse(states == codes["suspended"], Refusal.PROMOTER_SUSPENDED)
 
@@ -104,9 +102,7 @@ def _check_campaigns(
     views: Sequence[View], viewed_at: Millis, catalogue: Catalogue, refuse: Any
 ) -> None:
     number: dict[str, int] = {}
-    rows = np.fromiter(
-        (number.setdefault(view.campaign_id, len(number)) for view in views), np.int64, len(views)
-    )
+    rows = np.array([number.setdefault(view.campaign_id, len(number)) for view in views], np.int64)
     found = [catalogue.campaigns.get(campaign_id) for campaign_id in number]
     known = np.array([campaign is not None for campaign in found], np.bool_)
     status = np.array(["" if campaign is None else campaign.status for campaign in found])

@@ -9,9 +9,9 @@ from aiokafka.errors import KafkaError
 
 from pipeline.feeds import Feed, StartOverError
 from pipeline.score.claim import Claim, claim
-from pipeline.score.decode import Refused
 from pipeline.score.follow import Follower
 from pipeline.score.log import ScoredLog
+from pipeline.score.refuse import Refused
 from pipeline.score.state import save_snapshot, to_arrays
 from pipeline.score.steps import Tools, score
 from schemas.fencing import Stamp

@@ -1,5 +1,6 @@
 """From raw records to a block: the steps of scoring, in order, for one partition."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import compress
 from typing import Any, NamedTuple
@@ -14,8 +15,10 @@ from models.velocity import Velocity
 from pipeline.score.admit import Clock, Times, admit, times_of
 from pipeline.score.build import accepted_batch, refused_batch
 from pipeline.score.catalogue import CatalogueCache
-from pipeline.score.decode import Refused, decode, refuse_view
+from pipeline.score.columns import Column, columns_of
+from pipeline.score.decode import decode
 from pipeline.score.policy import POLICY_VERSION, days_of, pair_digests, qualify
+from pipeline.score.refuse import Refused, refuse_view
 from pipeline.score.state import State
 from pipeline.score.window import digests
 from schemas.block import encode_block
@@ -46,18 +49,21 @@ async def score(records: Sequence[Any], partition: int, state: State, tools: Too
     with STEP_SECONDS.labels("decode").time():
         views, kept, refused = decode(records)
         times = times_of(views, kept)
-    catalogue = await tools.catalogue.current(
-        {view.campaign_id for view in views}, {view.promoter_id for view in views}
-    )
+    campaigns = {view.campaign_id for view in views}
+    promoters = {view.promoter_id for view in views}
+    catalogue = await tools.catalogue.current(campaigns, promoters)
     with STEP_SECONDS.labels("admit").time():
         admitted, late = admit(views, kept, times, catalogue, tools.clock)
         views, kept, times = _only(admitted, views, kept, times)
         fresh, duplicates = _fresh(views, kept, times, state)
         views, kept, times = _only(fresh, views, kept, times)
-    judged = await _judge(views, times, state, tools)
+    with STEP_SECONDS.labels("columns").time():
+        columns = columns_of(views)
+    judged = await _judge(views, columns, times, state, tools)
     with STEP_SECONDS.labels("build").time():
         refused += late
-        accepted = accepted_batch(views, kept, times, judged, catalogue)
+        offsets = [record.offset for record in kept]
+        accepted = accepted_batch(columns, offsets, times, judged, catalogue)
         versions = {**tools.judge.versions, "policy_version": POLICY_VERSION}
         value = encode_block(accepted, refused_batch(refused + duplicates), versions)
     _count(partition, len(records), judged, refused + duplicates)
@@ -93,32 +99,41 @@ def _fresh(
     return fresh, [refuse_view(views[i], kept[i], Refusal.DUPLICATE, detail) for i in repeated]
 
 
-async def _judge(views: list[View], times: Times, state: State, tools: Tools) -> Judged:
+async def _judge(
+    views: list[View], columns: dict[str, Column], times: Times, state: State, tools: Tools
+) -> Judged:
     with STEP_SECONDS.labels("features").time():
         batch = batch_of_views(views, times.log_time, times.viewed_at, times.received_at)
         prepared = prepare(batch, state.viewers)
     with STEP_SECONDS.labels("velocity").time():
         # A block without views has nothing to ask, and must not wait for Redis.
-        asked = tools.velocity.add(prepared.keys, prepared.increments) if views else _nothing()
+        asked = (
+            tools.velocity.add(prepared.keys, prepared.increments)
+            if len(times.log_time)
+            else _nothing()
+        )
         counts = await asked
     with STEP_SECONDS.labels("judge").time():
         features = assemble(prepared, counts)
         judged = tools.judge.judge(batch, features, qualify(batch), velocity_up=counts is not None)
-        return _only_once_a_day(judged, views, times, state)
+        return _only_once_a_day(judged, columns, times, state)
 
 
 async def _nothing() -> Counts:
     return np.empty((0, 2), np.uint32)
 
 
-def _only_once_a_day(judged: Judged, views: list[View], times: Times, state: State) -> Judged:
+def _only_once_a_day(
+    judged: Judged, columns: dict[str, Column], times: Times, state: State
+) -> Judged:
     """Pays the first valid view of a viewer, post and day; the others are repeats."""
-    rows = np.flatnonzero(judged.verdict == Verdict.VALID)
+    valid = judged.verdict == Verdict.VALID
+    rows = np.flatnonzero(valid)
     if not len(rows):
         return judged
     pairs = pair_digests(
-        [views[i].viewer_id for i in rows.tolist()],
-        [views[i].post_id for i in rows.tolist()],
+        list(compress(columns["viewer_id"], valid)),
+        list(compress(columns["post_id"], valid)),
         days_of(times.viewed_at[rows]),
     )
     first = dict(zip(reversed(pairs), range(len(pairs) - 1, -1, -1), strict=True))
@@ -136,5 +151,5 @@ def _count(partition: int, events: int, judged: Judged, refused: list[Refused]) 
     BLOCK_ROWS.observe(events)
     for verdict, count in zip(*np.unique(judged.verdict, return_counts=True), strict=True):
         ACCEPTED.labels(Verdict(verdict).name.lower()).inc(int(count))
-    for one in refused:
-        REFUSED.labels(one.refusal.label).inc()
+    for refusal, count in Counter(one.refusal for one in refused).items():
+        REFUSED.labels(refusal.label).inc(count)

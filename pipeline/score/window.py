@@ -7,7 +7,6 @@ each as uint16. Runs are merged so that each is at least twice the next: few to 
 """
 
 from collections.abc import Iterable, Mapping
-from operator import contains
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +47,7 @@ class Window:
         self._advance(log_time // HOUR_MS)
         n = len(found)
         opened = self._open
-        seen = np.fromiter((contains(opened, digest) for digest in found), np.bool_, n)
+        seen = np.array([digest in opened for digest in found], np.bool_)
         if self._runs and n:
             high, low = _words(found)
             order = np.argsort(high)  # a sorted search walks the run once, not all over it
