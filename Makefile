@@ -19,10 +19,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(JARS)/.installed: pom.xml $(VENV)/.installed
+$(JARS)/.installed: pom.xml | $(VENV)/.installed
 	@scripts/prerequisites $(PYTHON)
-	@mkdir -p $(JARS)
-	mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=$(JARS)
+	@rm -rf $(JARS) && mkdir -p $(JARS)
+	mvn --quiet --batch-mode -Dstyle.color=never dependency:copy-dependencies -DoutputDirectory=$(JARS)
 	@touch $@
 
 demo: install    ## the whole pipeline on embedded real services, with a summary
