@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.simulate.catalogue import Posts
 from pipeline.simulate.regions import REGIONS, WEIGHTS
@@ -94,3 +95,13 @@ def popular_promoters(rng: np.random.Generator, posts: Posts, n: int) -> Ints:
     """Paid promoters, by how much their posts are watched."""
     share = np.add.reduceat(posts.weight[: posts.first[-1]], posts.first[:-1])
     return rng.choice(len(share), n, p=share / share.sum())
+
+
+def residential_proxies(
+    rng: np.random.Generator, people: Views, addresses: npt.NDArray[np.uint32], share: float
+) -> npt.NDArray[np.uint32]:
+    """Replaces a share of `addresses` by those of real people: infected phones and routers."""
+    if len(people) == 0:
+        return addresses
+    theirs = people["ip"][rng.integers(0, len(people), len(addresses))]
+    return np.where(rng.random(len(addresses)) < share, theirs, addresses)

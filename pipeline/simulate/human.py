@@ -26,6 +26,8 @@ from pipeline.simulate.traffic import (
 _VIEWS_PER_PERSON = 7.0
 _VIEWS_PER_SESSION = 4.5
 _FANS = 0.08
+_PRIVATE = 0.06
+"""Share of sessions in a private window: a new viewer each time, like a bot's."""
 
 
 def human_traffic(rng: np.random.Generator, n: int, posts: Posts) -> Views:
@@ -40,7 +42,9 @@ def human_traffic(rng: np.random.Generator, n: int, posts: Posts) -> Views:
     views = np.zeros(n, VIEW)
     views["label"] = Label.HUMAN
     person = np.repeat(who, sizes)
-    views["viewer"] = people.viewer[person]
+    private = rng.random(sessions) < _PRIVATE
+    viewer = np.where(private, fresh_ids(rng, sessions), people.viewer[who])
+    views["viewer"] = np.repeat(viewer, sizes)
     views["device"] = people.device[person]
     views["language"] = people.language[person]
     views["skew"] = people.skew_ms[person]

@@ -12,6 +12,9 @@ from pipeline.simulate.traffic import Floats, Ints, fresh_ids, group_sizes
 
 _PEOPLE_PER_HOUSEHOLD = 2.4
 _PEOPLE_PER_CARRIER_ADDRESS = 150
+_PEOPLE_PER_OFFICE = 40
+_IN_OFFICE = 0.3
+"""Of those with a desktop."""
 _BEHIND_VPN = 0.004
 
 
@@ -43,13 +46,18 @@ def make_people(rng: np.random.Generator, n: int) -> People:
     device = np.where(
         desktop, devices.pick(rng, n, "desktop"), devices.pick(rng, n, "iphone", "android")
     )
+    in_office = desktop & (rng.random(n) < _IN_OFFICE)
+    offices = _shared_addresses(rng, region, [place.homes for place in REGIONS], _PEOPLE_PER_OFFICE)
+    home_ip[in_office] = offices[in_office]
     behind_vpn = rng.random(n) < _BEHIND_VPN
     home_ip[behind_vpn] = regions.datacenter_addresses(rng, int(behind_vpn.sum()))
     return People(
         viewer=fresh_ids(rng, n),
         region=region,
         home_ip=home_ip,
-        mobile_ip=_carrier_addresses(rng, region),
+        mobile_ip=_shared_addresses(
+            rng, region, [place.carrier for place in REGIONS], _PEOPLE_PER_CARRIER_ADDRESS
+        ),
         on_mobile=np.where(desktop | behind_vpn, 0.0, rng.beta(1.2, 1.5, n)),
         device=device,
         language=pick_languages(rng, region),
@@ -58,12 +66,14 @@ def make_people(rng: np.random.Generator, n: int) -> People:
     )
 
 
-def _carrier_addresses(rng: np.random.Generator, region: Ints) -> npt.NDArray[np.uint32]:
+def _shared_addresses(
+    rng: np.random.Generator, region: Ints, networks: list[str], people: int
+) -> npt.NDArray[np.uint32]:
     found = np.empty(len(region), np.uint32)
     for place in np.unique(region):
         of_place = np.flatnonzero(region == place)
-        n = max(1, len(of_place) // _PEOPLE_PER_CARRIER_ADDRESS)
-        pool = regions.addresses(rng, [REGIONS[place].carrier], np.zeros(n, np.int64))
+        n = max(1, len(of_place) // people)
+        pool = regions.addresses(rng, [networks[place]], np.zeros(n, np.int64))
         # Some addresses carry far more people than others.
         found[of_place] = pool[(rng.random(len(of_place)) ** 1.6 * n).astype(np.int64)]
     return found

@@ -7,6 +7,7 @@ from pipeline.simulate.behaviour import (
     Habits,
     fill_in,
     popular_promoters,
+    residential_proxies,
     some_posts_of,
     some_regions,
 )
@@ -37,7 +38,8 @@ def cookie_resetters(rng: np.random.Generator, n: int, posts: Posts, people: Vie
     views["viewer"] = fresh_ids(rng, n)[viewer]
     views["session"] = fresh_ids(rng, n)[viewer]
     region = some_regions(rng, groups)
-    views["ip"] = regions.home_addresses(rng, region)[group]
+    homes = regions.home_addresses(rng, region)
+    views["ip"] = residential_proxies(rng, people, homes, 0.35)[group]
     views["device"] = devices.pick(rng, groups, "android", "iphone", "desktop")[group]
     views["language"] = pick_languages(rng, region)[group]
     views["tz"] = np.array([place.tz for place in REGIONS])[region][group]

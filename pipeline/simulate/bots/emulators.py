@@ -3,7 +3,12 @@
 import numpy as np
 
 from pipeline.simulate import devices, regions
-from pipeline.simulate.behaviour import popular_promoters, some_posts_of, some_regions
+from pipeline.simulate.behaviour import (
+    popular_promoters,
+    residential_proxies,
+    some_posts_of,
+    some_regions,
+)
 from pipeline.simulate.catalogue import Posts
 from pipeline.simulate.people import pick_languages
 from pipeline.simulate.regions import REGIONS
@@ -42,6 +47,7 @@ def emulator_farms(rng: np.random.Generator, n: int, posts: Posts, people: Views
     views["language"] = pick_languages(rng, region)[group]
     views["tz"] = np.array([place.tz for place in REGIONS])[region][group]
     pool = regions.home_addresses(rng, np.repeat(region, _ADDRESSES))
+    pool = residential_proxies(rng, people, pool, 0.3)
     views["ip"] = pool[group * _ADDRESSES + instance % _ADDRESSES]
     # The script: the same watch time and the same pause in every turn, but for jitter.
     jitter = rng.choice([3.0, 40.0, 900.0], groups, p=[0.5, 0.35, 0.15])[group]

@@ -3,7 +3,13 @@
 import numpy as np
 
 from pipeline.simulate import devices, regions
-from pipeline.simulate.behaviour import Habits, fill_in, some_posts_of, some_regions
+from pipeline.simulate.behaviour import (
+    Habits,
+    fill_in,
+    residential_proxies,
+    some_posts_of,
+    some_regions,
+)
 from pipeline.simulate.catalogue import Posts
 from pipeline.simulate.people import clock_skew, pick_languages
 from pipeline.simulate.regions import REGIONS
@@ -33,7 +39,9 @@ def promoter_farms(rng: np.random.Generator, n: int, posts: Posts, people: Views
     views = np.zeros(n, VIEW)
     views["label"] = Label.PROMOTER_FARM
     views["viewer"] = fresh_ids(rng, farms * _PHONES)[phone]
-    views["ip"] = regions.home_addresses(rng, region)[farm]
+    # Some use mobile data, and share their carrier's address with many.
+    homes = regions.home_addresses(rng, region)
+    views["ip"] = residential_proxies(rng, people, homes, 0.25)[farm]
     models = devices.pick(rng, farms * _MODELS, "android")
     views["device"] = models[farm * _MODELS + phone % _MODELS]
     views["language"] = pick_languages(rng, region)[farm]

@@ -3,7 +3,12 @@
 import numpy as np
 
 from pipeline.simulate import regions
-from pipeline.simulate.behaviour import popular_promoters, some_posts_of, some_regions
+from pipeline.simulate.behaviour import (
+    popular_promoters,
+    residential_proxies,
+    some_posts_of,
+    some_regions,
+)
 from pipeline.simulate.catalogue import Posts
 from pipeline.simulate.traffic import (
     VIEW,
@@ -47,8 +52,9 @@ def replayed_sessions(rng: np.random.Generator, n: int, posts: Posts, people: Vi
     views["session"] = fresh_ids(rng, needed)[copy]
     promoter = popular_promoters(rng, posts, groups)[group]
     views["post"] = some_posts_of(rng, posts, promoter[copy])
-    # Residential proxies: a handful of addresses per group, not those of the person.
+    # A handful of addresses per group, not those of the person.
     pool = regions.home_addresses(rng, some_regions(rng, groups * _PROXIES))
+    pool = residential_proxies(rng, people, pool, 0.6)
     views["ip"] = pool[group * _PROXIES + rng.integers(0, _PROXIES, needed)][copy]
     campaign_start = rng.uniform(0, WATCH_SPAN_MS * 0.5, groups)[group]
     start = campaign_start + rng.exponential(4_000_000, needed)

@@ -8,6 +8,7 @@ from pipeline.simulate.behaviour import (
     Habits,
     fill_in,
     popular_promoters,
+    residential_proxies,
     some_posts_of,
     some_regions,
     start_times,
@@ -26,12 +27,12 @@ from pipeline.simulate.traffic import (
 )
 
 _HABITS = Habits(skip=0.22, finish=0.24, taps=0.28, hidden=0.09)
-_LOYAL = 0.7
+_LOYAL = 0.55
 
 
 def slow_distributed(rng: np.random.Generator, n: int, posts: Posts, people: Views) -> Views:
     """`n` views; a group is one bot, hundreds of them work for the same promoter."""
-    sizes = group_sizes(rng, n, 2.6)
+    sizes = group_sizes(rng, n, 4)
     bots = len(sizes)
     bot = np.repeat(np.arange(bots), sizes)
     region = some_regions(rng, bots)
@@ -40,7 +41,8 @@ def slow_distributed(rng: np.random.Generator, n: int, posts: Posts, people: Vie
     views["label"] = Label.SLOW_DISTRIBUTED
     views["viewer"] = fresh_ids(rng, bots)[bot]
     views["session"] = fresh_ids(rng, bots)[bot]
-    views["ip"] = regions.home_addresses(rng, region)[bot]
+    homes = regions.home_addresses(rng, region)
+    views["ip"] = residential_proxies(rng, people, homes, 0.7)[bot]
     views["device"] = devices.pick(rng, bots, "android", "iphone", "desktop")[bot]
     views["language"] = pick_languages(rng, region)[bot]
     views["tz"] = tz[bot]
