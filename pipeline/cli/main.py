@@ -5,7 +5,17 @@ import warnings
 
 import typer
 
-from pipeline.cli import ask, catalogue, migrate, reconcile, rejected, replay, services, simulate
+from pipeline.cli import (
+    ask,
+    catalogue,
+    demo,
+    migrate,
+    reconcile,
+    rejected,
+    replay,
+    services,
+    simulate,
+)
 from pipeline.cli.problems import Problem
 from schemas.settings import NotRunningError
 
@@ -16,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+demo.register(app)
 services.register(app)
 catalogue.register(app)
 migrate.register(app)

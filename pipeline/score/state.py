@@ -74,7 +74,8 @@ def to_arrays(state: State, progress: Progress) -> dict[str, npt.NDArray[np.gene
         "numbers": np.array(numbers, np.int64),
         "writer": np.frombuffer(position.writer.encode(), np.uint8),
     }
-    for name, part in zip(State._fields, state, strict=True):
+    for name in State._fields:
+        part: Window | Viewers = getattr(state, name)
         arrays |= {f"{name}.{key}": array for key, array in part.to_arrays().items()}
     return arrays
 

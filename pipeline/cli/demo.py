@@ -1,0 +1,135 @@
+"""`viewledger demo`: the whole road, with a summary that a newcomer understands."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.problems import Problem, service_problems
+from schemas.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from pipeline.demo import Caught, Earned
+
+_SEED = 7
+_TIMEOUT_S = 600.0
+_EARNERS = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(demo)
+
+
+def demo(
+    events: Annotated[int, typer.Option(min=1000, help="How many events to simulate.")] = 200_000,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running, to look around.")
+    ] = False,
+) -> None:
+    """Start everything, simulate traffic, count it, reconcile, and say what happened."""
+    from pipeline.cli.services import bring_up
+    from pipeline.embedded.stack import stop
+
+    now = settings()
+    if now.data.exists() and any(now.data.iterdir()):
+        raise Problem(
+            f"{now.data} holds data already, and the demo starts from nothing: "
+            f"`viewledger down` and remove the folder, or set VIEWLEDGER_DATA to a new one"
+        )
+    agrees = False
+    try:
+        bring_up(now, typer.echo)
+        agrees = _run(now, events, now.data / "demo")
+    finally:
+        if not keep:
+            stop(now)
+            shutil.rmtree(now.data, ignore_errors=True)
+    if keep:
+        typer.echo(
+            "It is still running: try `viewledger status`, `viewledger rejected list`,\n"
+            '`viewledger query "SELECT * FROM views LIMIT 3"`, and end it by `viewledger down`.'
+        )
+    else:
+        typer.echo("Stopped, and its data removed (`viewledger demo --keep` leaves it running).")
+    if not agrees:
+        raise typer.Exit(1)
+
+
+def _run(now: Settings, events: int, folder: Path) -> bool:
+    from pipeline.cli.progress import events_bar
+    from pipeline.cli.reconcile import show
+    from pipeline.demo import judged_by_kind, top_earners
+    from pipeline.drain import drain
+    from pipeline.offsets import topic_ranges
+    from pipeline.replay.replay import replay_file
+    from pipeline.simulate.simulate import simulate
+    from schemas.topics import RAW
+    from sinks import clickhouse, postgres
+    from sinks.catalogue import import_campaigns, import_promoters
+    from sinks.reconcile import reconcile
+
+    folder.mkdir(parents=True)
+    traffic, labels = folder / "traffic.ndjson.gz", folder / "labels.csv.gz"
+    catalogue = folder / "catalogue.jsonl"
+    with events_bar() as bar, service_problems():
+        typer.echo(f"Simulating {events:,} events of people and bots …")
+        task = bar.add_task("simulating", total=events)
+        simulate(events, _SEED, traffic, labels, catalogue, lambda done: bar.advance(task, done))
+        bar.remove_task(task)
+        with postgres.connect(now) as connection:
+            campaigns = import_campaigns(connection, catalogue)
+            promoters = import_promoters(connection, catalogue)
+        typer.echo(f"Imported {campaigns} campaigns and {promoters} promoters.")
+        typer.echo("Sending them through Kafka, and waiting for the last one …")
+        started = time.monotonic()
+        replay_file(now, traffic, progress=bar)
+        task = bar.add_task("draining", total=None)
+        drain(now, _TIMEOUT_S, lambda done, all_: bar.update(task, completed=done, total=all_))
+        seconds = time.monotonic() - started
+        client = clickhouse.connect(now.url("clickhouse"))
+        with postgres.connect(now) as connection:
+            window_ms = now.accept_window_hours * 3_600_000
+            report = reconcile(client, connection, topic_ranges(now, RAW), window_ms)
+            earners = top_earners(connection, _EARNERS)
+        caught = judged_by_kind(client, labels)
+    typer.echo("")
+    show(report)
+    _show_caught(caught)
+    _show_earned(earners)
+    typer.echo(f"{events / seconds:,.0f} events per second, from the file to both databases.")
+    return report.ok
+
+
+def _show_caught(caught: "list[Caught]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="\nWho made the accepted views, and what became of them")
+    table.add_column("kind")
+    for name in ("views", "caught as bot", "not payable", "held", "paid", "paid share"):
+        table.add_column(name, justify="right")
+    for one in caught:
+        counts = (one.views, one.invalid, one.unqualified, one.held, one.paid)
+        table.add_row(one.kind, *(f"{n:,}" for n in counts), f"{one.paid / one.views:.1%}")
+    Console().print(table)
+
+
+def _show_earned(earners: "list[Earned]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from schemas.money import format_micros
+
+    table = Table(title=f"\nMoney: the {len(earners)} best-paid of all campaigns and promoters")
+    for name in ("campaign", "promoter"):
+        table.add_column(name)
+    for name in ("paid views", "earned", "views beyond the budget"):
+        table.add_column(name, justify="right")
+    for one in earners:
+        earned = format_micros(one.amount_micros, one.currency)
+        counts = (f"{one.views:,}", earned, f"{one.capped_views:,}")
+        table.add_row(one.campaign_id, one.promoter_id, *counts)
+    Console().print(table)
