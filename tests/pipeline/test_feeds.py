@@ -1,0 +1,91 @@
+"""A feed hands out every offset once and in order, whatever the consumer does."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.feeds import Feed
+from pipeline.transport import Chunk
+
+END = 60
+
+
+class Log:
+    """A consumer whose seeks take effect late, and which repeats and loses what it fetched."""
+
+    def __init__(self) -> None:
+        self.cursor = 0
+
+    async def start_at(self, _tp: TP, offset: int) -> None:
+        self.cursor = offset
+
+    def stop_fetching(self, _tp: TP) -> None: ...
+
+    def fetch(self, size: int) -> Chunk:
+        start, stop = self.cursor, min(self.cursor + size, END)
+        self.cursor = stop
+        return chunk(start, stop)
+
+
+def chunk(start: int, stop: int) -> Chunk:
+    """Records at the even offsets only: a log may have holes."""
+    records: list[Any] = [SimpleNamespace(offset=i) for i in range(start, stop) if i % 2 == 0]
+    return Chunk(0, start, stop, END, records)
+
+
+fetches = st.lists(
+    st.tuples(st.integers(1, 9), st.sampled_from(["deliver", "lose", "again", "rewind"])),
+    max_size=30,
+)
+
+
+@given(st.integers(0, 20), fetches)
+@settings(max_examples=200, deadline=None)
+def test_offsets_join_up(start: int, fetches: list[tuple[int, str]]) -> None:
+    async def run() -> list[int]:
+        log = Log()
+        feed = Feed(log, TP("views.raw", 0))  # type: ignore[arg-type]
+        await feed.start(start)
+        taken: list[int] = []
+
+        async def take() -> None:
+            while feed.next is not None and feed.next < END:
+                before = feed.next
+                got = await feed.take()
+                assert got.start == before
+                assert feed.next == got.next
+                taken.extend(record.offset for record in got.records)
+
+        task = asyncio.create_task(take())
+        for size, what in [*fetches, *[(END, "deliver")] * END]:
+            if what == "rewind":
+                log.cursor = max(0, log.cursor - size)
+            fetched = log.fetch(size)
+            for _ in range({"lose": 0, "again": 2}.get(what, 1)):
+                if not task.done() and fetched.next > fetched.start:
+                    await feed.put(fetched)
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await asyncio.wait_for(task, 5)
+        return taken
+
+    assert asyncio.run(run()) == [i for i in range(start, END) if i % 2 == 0]
+
+
+def test_a_stopped_feed_forgets_and_does_not_block() -> None:
+    async def run() -> None:
+        feed = Feed(Log(), TP("views.raw", 0))  # type: ignore[arg-type]
+        await feed.put(chunk(0, 4))  # not started: dropped
+        await feed.start(0)
+        waiting = [asyncio.create_task(feed.put(chunk(i, i + 1))) for i in range(4)]
+        await asyncio.sleep(0)
+        feed.stop()
+        await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        await feed.put(chunk(4, 8))
+        assert feed.next is None
+
+    asyncio.run(run())
