@@ -64,10 +64,10 @@ def within(session: str, partition: int, token: str | None) -> dict[str, Any]:
 
 def prove(
     client: Client, partition: int, scored_offset: int, token: str, tables: Mapping[str, pa.Table]
-) -> str | None:
+) -> str:
     """Puts in what is missing of a block and returns the session in which it was seen complete.
 
-    None if blocks behind this one are there already: another store is ahead of this one.
+    Empty if blocks behind this one are there already: another store is ahead of this one.
 
     Raises:
         StoreError: another block is at this place, or rows are still missing after inserts.
@@ -92,7 +92,7 @@ def prove(
                 f"{scored_offset}, views.scored has {[expected]}: is this ClickHouse the store "
                 "of another Kafka, or was views.scored created anew?"
             )
-        return session if found[0][0] == scored_offset else None
+        return session if found[0][0] == scored_offset else ""
     for table in ("views", "views_rejected", "blocks"):
         if table == "blocks":
             _repair_hours(client, partition, tables["views"], settings)

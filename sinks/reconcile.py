@@ -8,7 +8,7 @@ import msgspec
 
 from sinks import book, store
 from sinks.clickhouse import Client
-from sinks.ledger_verify import verify_ledger
+from sinks.ledger_verify import Total, ledger_totals, verify_ledger
 from sinks.postgres import Connection
 from sinks.reconcile_store import Difference, check_store
 
@@ -50,11 +50,9 @@ class Report(msgspec.Struct, frozen=True):
     totals: Totals
 
 
-class _Sums(NamedTuple):
+class _Valid(NamedTuple):
     views: int = 0
-    capped_views: int = 0
     micros: int = 0
-    capped_micros: int = 0
 
 
 _Owner = tuple[str, str, str]
@@ -134,32 +132,25 @@ def _ahead(
     ]
 
 
-def _stored(client: Client) -> dict[_Owner, _Sums]:
+def _stored(client: Client) -> dict[_Owner, _Valid]:
     """Valid views in ClickHouse."""
     rows = client.query(
         "SELECT campaign_id, promoter_id, currency, count(), sum(rate_micros) FROM views"
         " WHERE verdict = 'valid' GROUP BY campaign_id, promoter_id, currency"
     ).result_rows
-    return {tuple(owner): _Sums(views=views, micros=micros) for *owner, views, micros in rows}
+    return {tuple(owner): _Valid(views, micros) for *owner, views, micros in rows}
 
 
-def _booked(conn: Connection) -> dict[_Owner, _Sums]:
+def _booked(conn: Connection) -> dict[_Owner, Total]:
     """Valid views in the ledger, paid and capped."""
-    rows = conn.execute(
-        "SELECT campaign_id, promoter_id, currency, sum(views)::bigint, sum(capped_views)::bigint,"
-        " sum(amount_micros)::bigint, sum(capped_micros)::bigint"
-        " FROM accruals GROUP BY campaign_id, promoter_id, currency"
-    )
-    return {
-        (campaign, promoter, currency): _Sums(*sums) for campaign, promoter, currency, *sums in rows
-    }
+    return {(row.campaign_id, row.promoter_id, row.currency): row for row in ledger_totals(conn)}
 
 
-def _compare(stored: Mapping[_Owner, _Sums], booked: Mapping[_Owner, _Sums]) -> list[Difference]:
+def _compare(stored: Mapping[_Owner, _Valid], booked: Mapping[_Owner, Total]) -> list[Difference]:
     found = []
     for owner in sorted(stored.keys() | booked.keys()):
-        here, there = stored.get(owner, _Sums()), booked.get(owner, _Sums())
-        paid = (there.views + there.capped_views, there.micros + there.capped_micros)
+        here, there = stored.get(owner, _Valid()), booked.get(owner, Total(*owner, 0, 0, 0, 0))
+        paid = (there.views + there.capped_views, there.amount_micros + there.capped_micros)
         if (here.views, here.micros) != paid:
             found.append(
                 Difference(
@@ -167,7 +158,7 @@ def _compare(stored: Mapping[_Owner, _Sums], booked: Mapping[_Owner, _Sums]) -> 
                     "campaign {}, promoter {}, {}".format(*owner),
                     f"{here.views:,} views, {here.micros:,} micros",
                     f"{there.views:,} + {there.capped_views:,} views, "
-                    f"{there.micros:,} + {there.capped_micros:,} micros",
+                    f"{there.amount_micros:,} + {there.capped_micros:,} micros",
                 )
             )
     return found
@@ -176,19 +167,19 @@ def _compare(stored: Mapping[_Owner, _Sums], booked: Mapping[_Owner, _Sums]) -> 
 def _totals(
     client: Client,
     raw_ranges: Mapping[int, tuple[int, int]],
-    stored: Mapping[_Owner, _Sums],
-    booked: Mapping[_Owner, _Sums],
+    stored: Mapping[_Owner, _Valid],
+    booked: Mapping[_Owner, Total],
 ) -> Totals:
     ((accepted, duplicates, rejected, verdicts, refusals),) = client.query(
         "SELECT sum(accepted), sum(duplicates), sum(rejected), sumMap(verdicts), sumMap(refusals)"
         " FROM blocks"
     ).result_rows
     money: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for (_, _, currency), sums in stored.items():
-        money[currency][0] += sums.micros
-    for (_, _, currency), sums in booked.items():
-        money[currency][1] += sums.micros
-        money[currency][2] += sums.capped_micros
+    for (_, _, currency), valid in stored.items():
+        money[currency][0] += valid.micros
+    for (_, _, currency), total in booked.items():
+        money[currency][1] += total.amount_micros
+        money[currency][2] += total.capped_micros
     return Totals(
         read=sum(end for _, end in raw_ranges.values()),
         accepted=accepted,
@@ -196,8 +187,8 @@ def _totals(
         rejected=rejected,
         rejected_by_reason={k: n for k, n in sorted(refusals.items()) if k != "duplicate"},
         verdicts=verdicts,
-        valid_views=sum(sums.views for sums in stored.values()),
-        accrued_views=sum(sums.views for sums in booked.values()),
-        capped_views=sum(sums.capped_views for sums in booked.values()),
+        valid_views=sum(valid.views for valid in stored.values()),
+        accrued_views=sum(total.views for total in booked.values()),
+        capped_views=sum(total.capped_views for total in booked.values()),
         money={currency: Money(*micros) for currency, micros in sorted(money.items())},
     )

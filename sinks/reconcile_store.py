@@ -29,7 +29,7 @@ def _rows_of_blocks(table: str, label: str, total: str, by_label: str) -> str:
         SELECT format('partition {{}}, scored offset {{}}', partition, scored_offset) AS where,
             format('{{}} rows {{}} in [{{}}, {{}})', total, by_label, raw_from, raw_next)
                 AS expected,
-            format('{{}} rows {{}} in [{{}}, {{}}]', rows, found, first, last) AS found
+            format('{{}} rows {{}} in [{{}}, {{}}]', rows, labels, first, last) AS found
         FROM
         (
             SELECT partition, scored_offset, raw_from, raw_next, {total} AS total,
@@ -39,7 +39,7 @@ def _rows_of_blocks(table: str, label: str, total: str, by_label: str) -> str:
         FULL JOIN
         (
             SELECT partition, scored_offset, sum(n) AS rows, min(lowest) AS first,
-                max(highest) AS last, mapSort(sumMap(map(label, n))) AS found
+                max(highest) AS last, mapSort(sumMap(map(label, n))) AS labels
             FROM
             (
                 SELECT partition, scored_offset, {label}::String AS label, count() AS n,
@@ -48,7 +48,7 @@ def _rows_of_blocks(table: str, label: str, total: str, by_label: str) -> str:
             )
             GROUP BY partition, scored_offset
         ) AS there USING (partition, scored_offset)
-        WHERE total != rows OR by_label != found
+        WHERE total != rows OR by_label != labels
             OR (rows > 0 AND (first < raw_from OR last >= raw_next))
     """  # noqa: S608 - names of ours
 

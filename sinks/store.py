@@ -13,8 +13,10 @@ process; the inserts that follow name that session and are refused outside of it
 of the server the token is enough. `docs/clickhouse-inserts.md` has the argument.
 """
 
+from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
+import pyarrow as pa
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from schemas.block import Block
@@ -28,8 +30,8 @@ __all__ = ["StoreError", "insert_block", "load_progress"]
 
 _SESSION_NOT_FOUND = 372
 
-# Per connection and partition: the session of the server in which the last block was proven.
-_proven: WeakKeyDictionary[Client, dict[int, str]] = WeakKeyDictionary()
+# Per connection and partition: the last block, and the session in which it was seen complete.
+_proven: WeakKeyDictionary[Client, dict[int, tuple[int, str]]] = WeakKeyDictionary()
 
 
 def load_progress(client: Client) -> dict[int, Progress]:
@@ -67,19 +69,25 @@ def insert_block(
         "blocks": block_row(partition, scored_offset, scored_time_ms, stamp, block),
     }
     token = f"{SCORED}-{partition}-{scored_offset}"
-    sessions = _proven.setdefault(client, {})
-    session = sessions.pop(partition, None)  # and back again when all went well
-    if session is not None:
-        try:
-            for table, rows in tables.items():
-                if len(rows):
-                    client.insert_arrow(table, rows, settings=within(session, partition, token))
-        except DatabaseError as error:
-            if error.code != _SESSION_NOT_FOUND:
-                raise
-            session = None  # restarted, or idle for long
-    if session is None:
+    proven = _proven.setdefault(client, {})
+    last, session = proven.pop(partition, (scored_offset, ""))  # back again when all went well
+    if scored_offset <= last or not _insert_fast(client, tables, session, partition, token):
         session = prove(client, partition, scored_offset, token, tables)
-    if session is not None:
-        sessions[partition] = session
+    if session:
+        proven[partition] = scored_offset, session
     return count(block)
+
+
+def _insert_fast(
+    client: Client, tables: Mapping[str, pa.Table], session: str, partition: int, token: str
+) -> bool:
+    """The inserts alone; False if the session is over, because of a restart or of idleness."""
+    try:
+        for table, rows in tables.items():
+            if len(rows):
+                client.insert_arrow(table, rows, settings=within(session, partition, token))
+    except DatabaseError as error:
+        if error.code == _SESSION_NOT_FOUND:
+            return False
+        raise
+    return True
