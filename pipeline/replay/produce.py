@@ -88,17 +88,18 @@ def produce(
     try:
         while part := list(islice(stream, batch)):
             for key, value in part:
-                read += 1
                 _enqueue(producer, key, value, failed)
+                read += 1
             producer.poll(0)
             on_progress(len(part))
             if rate is not None:
                 time.sleep(max(0.0, started + read / rate - time.monotonic()))
     except KeyboardInterrupt:
         interrupted = True
-    # A second Ctrl-C stops the waiting.
-    with suppress(KeyboardInterrupt):
-        producer.flush()
+    finally:
+        # A second Ctrl-C stops the waiting.
+        with suppress(KeyboardInterrupt):
+            producer.flush()
     if waiting := len(producer):
         failed["not acknowledged when it was interrupted"] += waiting
     return Produced(read, read - failed.total(), failed, interrupted)
