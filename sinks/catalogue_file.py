@@ -55,19 +55,22 @@ def read_campaigns(path: Path) -> list[Campaign]:
         CatalogueError: names file, line, field, value and what is wanted, for up to 20 lines.
         OSError: the file cannot be read.
     """
-    return _read(path, Campaign, "campaign_id")
+    return _read(path, Campaign, "campaign_id", other="promoter_id")
 
 
 def read_promoters(path: Path) -> list[Promoter]:
     """The promoters of a file; raises as `read_campaigns` does."""
-    return _read(path, Promoter, "promoter_id")
+    return _read(path, Promoter, "promoter_id", other="campaign_id")
 
 
-def _read(path: Path, kind: type[Row], key: str) -> list[Row]:
+def _read(path: Path, kind: type[Row], key: str, other: str) -> list[Row]:
     rows: list[Row] = []
     first_seen: dict[str, int] = {}
     problems: list[str] = []
     for number, fields in _lines(path, kind.__struct_fields__):
+        # One file of JSON lines may hold campaigns and promoters.
+        if isinstance(fields, dict) and other in fields and key not in fields:
+            continue
         try:
             row = _convert(fields, kind)
             _check(row, key)

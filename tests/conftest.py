@@ -8,6 +8,18 @@ import pytest
 from schemas.settings import Settings, settings
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seeds", type=int, default=3, help="how many seeds the fault tests run")
+    parser.addoption("--seed", type=int, default=None, help="run the fault tests with this seed")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "fault_seed" in metafunc.fixturenames:
+        one = metafunc.config.getoption("--seed")
+        seeds = range(metafunc.config.getoption("--seeds")) if one is None else [one]
+        metafunc.parametrize("fault_seed", seeds)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

@@ -24,8 +24,8 @@ def simulate(
     catalog: Annotated[
         Path | None,
         typer.Option(
-            help="The campaigns, for `campaigns import`: JSON lines, or CSV if it ends in .csv. "
-            "The promoters go beside it: cat.jsonl, cat.promoters.jsonl."
+            help="The campaigns and promoters of the traffic, as JSON lines; "
+            "`campaigns import` and `promoters import` each take theirs."
         ),
     ] = None,
 ) -> None:
@@ -34,7 +34,6 @@ def simulate(
     At most 18 hours of traffic from a fixed day; `replay` moves it to now.
     """
     from pipeline.cli.progress import events_bar
-    from pipeline.simulate.catalogue_file import promoters_path
     from pipeline.simulate.simulate import simulate as run
 
     paths = [path.resolve() for path in (out, labels, catalog) if path]
@@ -54,7 +53,7 @@ def simulate(
         typer.echo(f"who made them: {labels}")
     if catalog:
         typer.echo(f"viewledger campaigns import {shlex.quote(str(catalog))}")
-        typer.echo(f"viewledger promoters import {shlex.quote(str(promoters_path(catalog)))}")
+        typer.echo(f"viewledger promoters import {shlex.quote(str(catalog))}")
 
 
 def register(app: typer.Typer) -> None:

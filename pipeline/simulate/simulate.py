@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from pipeline.simulate.bots import bot_traffic
 from pipeline.simulate.catalogue import Catalogue, make_catalogue
-from pipeline.simulate.catalogue_file import encode_rows, promoters_path
 from pipeline.simulate.delivery import RETRIED, Delivered, deliver
 from pipeline.simulate.files import written
 from pipeline.simulate.human import human_traffic
@@ -56,7 +56,8 @@ def simulate(
     Args:
         out: NDJSON of `view/1`, gzipped if its name ends in `.gz`.
         labels: CSV `line,event_id,label,is_duplicate,refusal`, one row per line of `out`.
-        catalogue: the campaigns; the promoters go to `promoters_path(catalogue)`.
+        catalogue: JSON lines, campaigns and then promoters: `campaigns import` and
+            `promoters import` each take theirs.
         on_progress: called with the number of lines written since the last call.
 
     Raises:
@@ -69,11 +70,8 @@ def simulate(
         if labels_file:
             labels_file.write(LABELS_HEADER.encode())
         if catalogue:
-            for path, rows in (
-                (catalogue, traffic.catalogue.campaigns),
-                (promoters_path(catalogue), traffic.catalogue.promoters),
-            ):
-                files.enter_context(written(path)).write(encode_rows(rows, path))
+            rows = [*traffic.catalogue.campaigns, *traffic.catalogue.promoters]
+            files.enter_context(written(catalogue)).write(msgspec.json.Encoder().encode_lines(rows))
         for chunk in chunks(traffic.views, traffic.delivered, traffic.catalogue.posts):
             events_file.write(chunk.events)
             if labels_file:

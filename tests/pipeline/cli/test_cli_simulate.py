@@ -10,12 +10,12 @@ def run(*arguments):
 
 
 def test_says_what_to_do_next(tmp_path):
-    out, catalog = tmp_path / "e.ndjson.gz", tmp_path / "my cat.csv"
+    out, catalog = tmp_path / "e.ndjson.gz", tmp_path / "my cat.jsonl"
     result = run("--events", 200, "--seed", 1, "--out", out, "--catalog", catalog)
     assert result.exit_code == 0
     assert f"200 events in {out}" in result.output
     assert f"campaigns import '{catalog}'" in result.output
-    assert f"promoters import '{tmp_path}/my cat.promoters.csv'" in result.output
+    assert f"promoters import '{catalog}'" in result.output
 
 
 def test_files_that_cannot_be_written(tmp_path):
