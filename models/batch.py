@@ -1,7 +1,6 @@
 """The columns that judging needs, of a block of accepted views."""
 
-from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,30 +14,8 @@ from schemas.view import View
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-COLUMNS = [
-    "viewer_id",
-    "promoter_id",
-    "post_id",
-    "platform",
-    "ip",
-    "user_agent",
-    "screen",
-    "language",
-    "occurred_at",
-    "sent_at",
-    "watch_ms",
-    "duration_ms",
-    "visible_pct",
-    "interactions",
-    "muted",
-    "autoplay",
-    "tz_offset_min",
-]
-"""The fields of `View` that `batch_of_columns` reads."""
-
 _IDS = Memo(text_key)
 _TEXTS = Memo(text_key)
-_GETTERS = {name: attrgetter(name) for name in COLUMNS}
 _NO_TZ = -9999
 
 
@@ -52,7 +29,7 @@ class Batch(NamedTuple):
     """IPv4, or the upper half of IPv6, as a number; see `models.address`."""
     prefix: Keys
     device: Keys
-    """Fingerprint: user agent, screen, language, time zone."""
+    """Fingerprint: user agent, screen, language, time zone; 0 without a user agent."""
     user_agents: Sequence[str | None]
     platforms: Sequence[str]
     log_time: Ints
@@ -69,8 +46,6 @@ class Batch(NamedTuple):
     """sent_at − occurred_at, both of the client's clock."""
     clock_skew_ms: Floats
     """received_at − sent_at: network time plus how far the client's clock is behind."""
-    missing: Floats
-    """How many of the optional fields the sender left out."""
 
 
 class Accepted(NamedTuple):
@@ -82,78 +57,56 @@ class Accepted(NamedTuple):
     watch_ms: Ints
 
 
-def _floats(column: Sequence[Any] | pa.Array) -> Floats:
-    array = column if isinstance(column, pa.Array) else pa.array(column)
-    if array.type != pa.float64():
-        array = array.cast(pa.float64())
-    floats: Floats = array.to_numpy(zero_copy_only=False)
+def _floats(values: list[Any]) -> Floats:
+    floats: Floats = pa.array(values).cast(pa.float64()).to_numpy(zero_copy_only=False)
     return floats
 
 
-def _ints(column: Sequence[int] | pa.Array | pa.ChunkedArray) -> Ints:
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        return np.asarray(column.to_numpy()).astype(np.int64, copy=False)
-    return np.fromiter(column, np.int64, len(column))
-
-
-def batch_of_columns(
-    columns: Mapping[str, Any], log_time: Ints, viewed_at: Ints, received_at: Ints
+def batch_of_views(
+    views: Sequence[View], log_time: Ints, viewed_at: Ints, received_at: Ints
 ) -> Batch:
-    """The batch of n views given as columns.
+    """The batch of n decoded views.
 
     Args:
-        columns: for each name of `COLUMNS` a list of n values as in `View` (None for missing);
-            numbers and booleans may as well be a `pa.Array`.
+        views: n views.
         log_time: int64[n], ms, stamped by the broker.
         viewed_at: int64[n], ms, corrected time of the view.
         received_at: int64[n], ms, the log time where the sender did not set it.
     """
-    n = len(log_time)
-    user_agent = _TEXTS.column(columns["user_agent"], n)
-    screen = _TEXTS.column(columns["screen"], n)
-    language = _TEXTS.column(columns["language"], n)
-    address = ADDRESSES.column(columns["ip"], n)
-    interactions = _floats(columns["interactions"])
-    muted, autoplay = _floats(columns["muted"]), _floats(columns["autoplay"])
-    tz = _floats(columns["tz_offset_min"])
-    occurred_at, sent_at = _ints(columns["occurred_at"]), _ints(columns["sent_at"])
-    unknown = (key == 0 for key in (user_agent, screen, language, address))
-    absent = (np.isnan(value) for value in (interactions, muted, autoplay, tz))
-    missing = np.zeros(n)
-    for gap in (*unknown, *absent):
-        missing += gap
+    n = len(views)
+    user_agents = [view.user_agent for view in views]
+    user_agent = _TEXTS.column(user_agents, n)
+    screen = _TEXTS.column([view.screen for view in views], n)
+    language = _TEXTS.column([view.language for view in views], n)
+    address = ADDRESSES.column([view.ip for view in views], n)
+    interactions = _floats([view.interactions for view in views])
+    muted = _floats([view.muted for view in views])
+    autoplay = _floats([view.autoplay for view in views])
+    tz = _floats([view.tz_offset_min for view in views])
+    occurred_at = np.fromiter([view.occurred_at for view in views], np.int64, n)
+    sent_at = np.fromiter([view.sent_at for view in views], np.int64, n)
+    looks = combine(user_agent, screen, language, np.nan_to_num(tz, nan=_NO_TZ).astype(np.int64))
     return Batch(
-        viewer=text_keys(columns["viewer_id"], n),
-        promoter=_IDS.column(columns["promoter_id"], n),
-        post=_IDS.column(columns["post_id"], n),
+        viewer=text_keys([view.viewer_id for view in views], n),
+        promoter=_IDS.column([view.promoter_id for view in views], n),
+        post=_IDS.column([view.post_id for view in views], n),
         address=address,
         prefix=prefix_of(address),
-        device=combine(
-            user_agent, screen, language, np.nan_to_num(tz, nan=_NO_TZ).astype(np.int64)
-        ),
-        user_agents=columns["user_agent"],
-        platforms=columns["platform"],
+        device=np.where(user_agent == 0, np.uint64(0), looks),
+        user_agents=user_agents,
+        platforms=[view.platform for view in views],
         log_time=log_time,
         viewed_at=viewed_at,
-        watch_ms=_ints(columns["watch_ms"]),
-        duration_ms=_ints(columns["duration_ms"]),
-        visible_pct=_floats(columns["visible_pct"]),
+        watch_ms=np.fromiter([view.watch_ms for view in views], np.int64, n),
+        duration_ms=np.fromiter([view.duration_ms for view in views], np.int64, n),
+        visible_pct=np.fromiter([view.visible_pct for view in views], np.float64, n),
         interactions=interactions,
         muted=muted,
         autoplay=autoplay,
         tz_offset_min=tz,
         send_delay_ms=(sent_at - occurred_at).astype(np.float64),
         clock_skew_ms=(received_at - sent_at).astype(np.float64),
-        missing=missing,
     )
-
-
-def batch_of_views(
-    views: Sequence[View], log_time: Ints, viewed_at: Ints, received_at: Ints
-) -> Batch:
-    """The batch of n decoded views; see `batch_of_columns`."""
-    columns = {name: list(map(get, views)) for name, get in _GETTERS.items()}
-    return batch_of_columns(columns, log_time, viewed_at, received_at)
 
 
 def batch_of_accepted(accepted: pa.Table) -> Accepted:
@@ -163,7 +116,7 @@ def batch_of_accepted(accepted: pa.Table) -> Accepted:
     """
     return Accepted(
         viewer=text_keys(accepted["viewer_id"].to_pylist(), accepted.num_rows),
-        log_time=_ints(accepted["log_time"]),
-        viewed_at=_ints(accepted["viewed_at"]),
-        watch_ms=_ints(accepted["watch_ms"]),
+        log_time=accepted["log_time"].to_numpy(),
+        viewed_at=accepted["viewed_at"].to_numpy(),
+        watch_ms=accepted["watch_ms"].to_numpy().astype(np.int64),
     )

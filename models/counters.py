@@ -6,7 +6,7 @@ starts anew once per window, but never all of them at the same moment. `models.v
 the counts in Redis; `LocalCounters` in memory, with the same answers, for training.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ class Tally(NamedTuple):
     counter: Ints
     """Which of the k counters is a row's, int64[n]; -1 where the family does not apply."""
     before: Ints
-    """What earlier rows of the block add to it, int64[n, 2]."""
+    """What earlier rows of the block add to it, int64[2, n]."""
 
 
 def tally(
@@ -82,16 +82,19 @@ def tally(
     keys, increments, tallies = [], [], []
     k = 0
     for family, entity, mask in zip(families, entities, applies, strict=True):
-        rows = np.arange(n) if mask is None else np.flatnonzero(mask)
+        partly = mask is not None and not mask.all()
+        rows: Any = np.flatnonzero(mask) if partly else slice(None)  # type: ignore[arg-type]
         key = _key(entity[rows], viewed_at[rows], family.window_ms)
         distinct, counter, before, total = _group(key, is_new[rows])
-        of_row = Tally(np.full(n, -1, np.int64), np.zeros((n, 2), np.int64))
-        of_row.counter[rows] = counter + k
-        of_row.before[rows] = before
+        of_row = Tally(counter + k, before)
+        if partly:
+            of_row = Tally(np.full(n, -1, np.int64), np.zeros((2, n), np.int64))
+            of_row.counter[rows] = counter + k
+            of_row.before[:, rows] = before
         tallies.append(of_row)
         number.append(np.full(len(distinct), len(number), np.uint8))
         keys.append(distinct)
-        increments.append(total)
+        increments.append(total.T)
         k += len(distinct)
     asked = Asked(np.concatenate(number), np.concatenate(keys))
     return asked, np.concatenate(increments).astype(np.uint32), tuple(tallies)
@@ -106,19 +109,25 @@ def _key(entity: Keys, viewed_at: Ints, window_ms: int) -> Keys:
 
 def _group(key: Keys, is_new: Bools) -> tuple[Keys, Ints, Ints, Ints]:
     """Distinct keys ascending, each row's place in them, sums before each row, and in all."""
+    n = len(key)
     order = np.argsort(key, kind="stable")
-    ordered = key[order]
-    first = np.ones(len(key), np.bool_)
+    ordered, new = key[order], is_new[order]
+    first = np.ones(n, np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     runs = np.flatnonzero(first)
-    run = np.cumsum(first) - 1
-    sums = np.zeros((len(key) + 1, 2), np.int64)
-    sums[1:, 0] = np.arange(1, len(key) + 1)
-    np.cumsum(is_new[order], out=sums[1:, 1])
-    counter, before = np.empty_like(run), np.empty((len(key), 2), np.int64)
-    counter[order] = run
-    before[order] = sums[:-1] - sums[runs][run]
-    total = np.diff(sums[np.append(runs, len(key))], axis=0)
+    length = np.diff(runs, append=n)
+    counter, before, total = (
+        np.empty(n, np.int64),
+        np.empty((2, n), np.int64),
+        np.empty((2, len(runs)), np.int64),
+    )
+    counter[order] = np.cumsum(first) - 1
+    before[0, order] = np.arange(n) - np.repeat(runs, length)
+    total[0] = length
+    sums = np.zeros(n + 1, np.int64)
+    np.cumsum(new, out=sums[1:])
+    before[1, order] = sums[:-1] - np.repeat(sums[runs], length)
+    total[1] = np.diff(sums[np.append(runs, n)])
     return ordered[runs], counter, before, total
 
 

@@ -26,11 +26,12 @@ FAMILIES = (
     Family("promoter_1h", _HOUR_MS),
     Family("prefix_promoter_1h", _HOUR_MS),
     Family("device_promoter_1h", _HOUR_MS),
-    Family("post_timing_1h", _HOUR_MS),
     Family("sequence_24h", 24 * _HOUR_MS),
 )
 _TIMING_MS = 16
 """Watch times this near are the same to a script with a little jitter."""
+_PRIOR_VIEWS = 10
+"""Added to what a share is of: 1 of 1 says less than 100 of 100."""
 
 
 class Feature(NamedTuple):
@@ -55,7 +56,6 @@ autoplay | view | - | value | started by itself
 send_delay_s | view | - | difference | from occurred_at to sent_at, both of the client's clock
 clock_skew_s | view | - | difference | from sent_at to received_at
 local_hour | view | - | value | hour of the day where the viewer says to be
-missing_fields | view | - | count | optional fields that were not sent
 viewer_is_new | viewer | 24 h | first | no view of this viewer within 24 h
 viewer_views_10m | viewer | 10 min | count | earlier views
 viewer_views_24h | viewer | 24 h | count | earlier views
@@ -70,7 +70,6 @@ prefix_share_1h | prefix × promoter | 1 h | share | of the promoter's views
 prefix_new_views_1h | prefix × promoter | 1 h | count | earlier views of new viewers
 device_share_1h | device × promoter | 1 h | share | of the promoter's views
 device_views_1h | device × promoter | 1 h | count | earlier views
-timing_views_1h | post × watch time | 1 h | count | earlier views as long, to 16 ms
 sequence_views_24h | watch times of two views | 24 h | count | same two in a row (replayed)
 """.strip().splitlines()
 )
@@ -79,7 +78,7 @@ NAMES = tuple(feature.name for feature in FEATURES)
 
 def features_digest() -> str:
     """Changes when a feature is added, moved or said to mean something else."""
-    table = repr((FEATURES, FAMILIES, _TIMING_MS))
+    table = repr((FEATURES, FAMILIES, _TIMING_MS, _PRIOR_VIEWS))
     return xxh3_64_hexdigest(table.encode())
 
 
@@ -103,11 +102,10 @@ def prepare(batch: Batch, viewers: Viewers) -> Prepared:
         batch.promoter,
         combine(batch.prefix, batch.promoter),
         combine(batch.device, batch.promoter),
-        combine(batch.post, batch.watch_ms // _TIMING_MS),
         combine(batch.watch_ms // _TIMING_MS, last_watch // _TIMING_MS),
     ]
     located = batch.address != 0
-    applies = [located, None, located, None, None, paired]
+    applies = [located, None, located, batch.device != 0, paired]
     keys, increments, tallies = tally(FAMILIES, entities, applies, batch.viewed_at, before.is_new)
     return Prepared(batch, before, keys, increments, tallies)
 
@@ -132,7 +130,6 @@ def assemble(prepared: Prepared, counts: Counts | None) -> Matrix:
         "send_delay_s": batch.send_delay_ms / 1e3,
         "clock_skew_s": batch.clock_skew_ms / 1e3,
         "local_hour": (batch.viewed_at / _HOUR_MS + batch.tz_offset_min / 60) % 24,
-        "missing_fields": batch.missing,
         "viewer_is_new": before.is_new,
         "viewer_views_10m": before.events[0],
         "viewer_views_24h": before.events[1],
@@ -149,9 +146,7 @@ def assemble(prepared: Prepared, counts: Counts | None) -> Matrix:
 
 
 def _velocity(tallies: tuple[Tally, ...], counts: Counts | None) -> dict[str, Column]:
-    address, promoter, prefix, device, timing, sequence = (
-        _counted(tally, counts) for tally in tallies
-    )
+    address, promoter, prefix, device, sequence = (_counted(tally, counts) for tally in tallies)
     return {
         "address_views_1h": address[0],
         "address_new_share_1h": _share(address[1], address[0]),
@@ -160,7 +155,6 @@ def _velocity(tallies: tuple[Tally, ...], counts: Counts | None) -> dict[str, Co
         "prefix_new_views_1h": prefix[1],
         "device_share_1h": _share(device[0], promoter[0]),
         "device_views_1h": device[0],
-        "timing_views_1h": timing[0],
         "sequence_views_24h": sequence[0],
     }
 
@@ -169,11 +163,10 @@ def _counted(of_row: Tally, counts: Counts | None) -> Matrix:
     """Views and views of new viewers before each row, float64[2, n]."""
     if counts is None:
         return np.full((2, len(of_row.counter)), np.nan)
-    before = (counts[of_row.counter] + of_row.before).astype(np.float64)
-    before[of_row.counter < 0] = np.nan
-    return before.T
+    before: Matrix = np.add(counts[of_row.counter].T, of_row.before, dtype=np.float64)
+    before[:, of_row.counter < 0] = np.nan
+    return before
 
 
 def _share(part: Column, whole: Column) -> Column:
-    # As if there had been ten more views: 1 of 1 says less than 100 of 100.
-    return part / (whole + 10)
+    return part / (whole + _PRIOR_VIEWS)

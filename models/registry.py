@@ -64,15 +64,21 @@ class Model(NamedTuple):
         return self.card.threshold
 
     def predict(self, features: Matrix) -> npt.NDArray[np.float32]:
-        """The probability that each of n views is a bot's, float32[n].
+        """See `predict`."""
+        return predict(self.estimator, features)
 
-        Args:
-            features: float64[n, F] of `models.features.assemble`, NaN allowed.
-        """
-        if not len(features):
-            return np.empty(0, np.float32)
-        probability: npt.NDArray[np.float64] = self.estimator.predict_proba(features)[:, 1]
-        return probability.astype(np.float32)
+
+def predict(estimator: Any, features: Matrix) -> npt.NDArray[np.float32]:
+    """The probability that each of n views is a bot's, float32[n].
+
+    Args:
+        estimator: a fitted scikit-learn classifier of two classes.
+        features: float64[n, F] of `models.features.assemble`, NaN allowed.
+    """
+    if not len(features):
+        return np.empty(0, np.float32)
+    probability: npt.NDArray[np.float64] = estimator.predict_proba(features)[:, 1]
+    return probability.astype(np.float32)
 
 
 def load_model(name: str, registry: Path = REGISTRY) -> Model:

@@ -86,7 +86,7 @@ class Viewers:
         first = np.append(True, viewer[1:] != viewer[:-1])
         starts, stops = np.flatnonzero(first), np.flatnonzero(np.append(first[1:], True))
         known, rows = self._rows_of(viewer[starts], order[starts])
-        old = self._rows[rows]
+        old = self._rows.take(rows)
         # A broker's clock may step back; a running maximum keeps forgetting deterministic.
         seen = np.maximum(np.maximum.accumulate(views.log_time), self._watermark)
         self._watermark = int(seen[-1])
@@ -109,7 +109,8 @@ class Viewers:
             for name, column in zip(("bucket", "count", "earlier"), counted[1:], strict=True):
                 new[name][:, w] = column[stops]
             events.append(_back(order, counted[0]))
-        self._rows[rows] = new
+        # As plain words: numpy copies records field by field.
+        _words(self._rows)[rows] = _words(new)
         return Before(
             is_new=_back(order, fresh),
             gap_ms=_back(order, np.where(fresh, np.nan, gap)),
@@ -166,6 +167,10 @@ class Viewers:
             bigger = np.zeros(2 * max(n, len(self._rows)), _ROW)
             bigger[: len(self)] = self._rows[: len(self)]
             self._rows = bigger
+
+
+def _words(rows: npt.NDArray[np.void]) -> Ints:
+    return rows.view(np.int64).reshape(len(rows), -1)
 
 
 def _shifted(column: Ints, starts: Ints, carried: npt.NDArray[Any]) -> Ints:

@@ -10,6 +10,7 @@ from pipeline.cli import (
     catalogue,
     demo,
     migrate,
+    model,
     reconcile,
     rejected,
     replay,
@@ -30,6 +31,7 @@ demo.register(app)
 services.register(app)
 catalogue.register(app)
 migrate.register(app)
+model.register(app)
 simulate.register(app)
 replay.register(app)
 ask.register(app)
