@@ -17,6 +17,10 @@ _DATA = (
 _THRESHOLD = (
     "Chosen on the validation views so that at most {:.2%} of people's payable views are flagged."
 )
+_LATER = (
+    "In the part *later* the model flags {} of people's payable views. The simulator crowds what "
+    "is left of its day into the last minutes, which is harder than the world."
+)
 _FIGURES = (
     "On the test days, with 95 % intervals. *Payable* is what lists and view policy let through: "
     "only there the model decides about money. The intervals take views as independent, which "
@@ -41,7 +45,7 @@ def card_text(card: Card) -> str:
         *(
             f"| {part} | {', '.join(map(str, card.data[part]['seeds']))} "
             f"| {card.data[part]['views']:,} |"
-            for part in ("training", "validation", "test")
+            for part in ("training", "later", "validation", "test")
         ),
         "",
         card.data["split"],
@@ -53,6 +57,8 @@ def card_text(card: Card) -> str:
         _FIGURES,
         "",
         *_figures(tests),
+        "",
+        _LATER.format(_rate(card.metrics["later"]["people_flagged_by_model"])),
         "",
         "By kind of bot:",
         "",
