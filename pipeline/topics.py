@@ -1,5 +1,7 @@
 """Creates the topics of `schemas.topics`, or checks those that are there."""
 
+import time
+
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 from confluent_kafka.error import KafkaError
@@ -26,9 +28,9 @@ def ensure_topics(settings: Settings) -> None:
     config = KafkaUrl.parse(settings.url("kafka")).for_confluent()
     client = AdminClient({**config, "log_level": 3})  # errors only
     _create(client, settings)
-    found = client.list_topics(timeout=_TIMEOUT_S).topics
+    found = _partition_counts(client)
     for topic in TOPICS:
-        partitions = len(found[topic.name].partitions)
+        partitions = found[topic.name]
         if partitions != settings.partitions:
             raise TopicError(
                 f"topic {topic.name} has {partitions} partitions, VIEWLEDGER_PARTITIONS says "
@@ -49,6 +51,18 @@ def _create(client: AdminClient, settings: Settings) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+
+def _partition_counts(client: AdminClient) -> dict[str, int]:
+    # A broker may hear of a new topic a moment after the controller has created it.
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        topics = client.list_topics(timeout=_TIMEOUT_S).topics
+        if all(topic.name in topics for topic in TOPICS):
+            return {name: len(metadata.partitions) for name, metadata in topics.items()}
+        if time.monotonic() > deadline:
+            raise TopicError(f"Kafka created topics, but did not list them in {_TIMEOUT_S} s")
+        time.sleep(0.05)
 
 
 def _check_config(client: AdminClient, topic: Topic) -> None:

