@@ -1,6 +1,7 @@
 import threading
+import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -192,7 +193,7 @@ def test_a_booker_that_is_killed_leaves_nothing(books: Settings) -> None:
         with conn.transaction():
             conn.execute("SELECT FROM balances WHERE account_id = %s FOR UPDATE", (budget,))
             booking = pool.submit(book, victim, partition, Progress(), after(Progress()), views)
-            wait_until_blocked(conn, victim.info.backend_pid)
+            wait_until_blocked(conn, victim.info.backend_pid, booking)
             conn.execute("SELECT pg_terminate_backend(%s)", (victim.info.backend_pid,))
             with pytest.raises(psycopg.OperationalError):
                 booking.result()
@@ -219,7 +220,7 @@ def test_a_deadlock_is_tried_again(books: Settings) -> None:
         with rival.transaction():
             rival.execute(lock, ("promoter_pending", promoter))
             booking = pool.submit(book, conn, partition, first, after(first), views)
-            wait_until_blocked(rival, conn.info.backend_pid)
+            wait_until_blocked(rival, conn.info.backend_pid, booking)
             rival.execute(lock, ("campaign_budget", mine.campaign_id))
         assert booking.result().views == 1
         assert deadlocks(rival) > before
@@ -236,6 +237,7 @@ def deadlocks(conn: Connection) -> int:
     return row[0]
 
 
-def wait_until_blocked(conn: Connection, pid: int) -> None:
+def wait_until_blocked(conn: Connection, pid: int, booking: Future[Booked]) -> None:
     while not conn.execute("SELECT pg_blocking_pids(%s) <> '{}'", (pid,)).fetchone()[0]:
-        threading.Event().wait(0.01)
+        assert not booking.done(), "it waited for nobody"
+        time.sleep(0.01)
