@@ -92,12 +92,15 @@ def _to_dbmate(database: Database, url: str) -> tuple[str, dict[str, str]]:
         options.setdefault("sslmode", "prefer")
         scheme = "postgres"
     else:
+        if parts.port is None:  # the driver of dbmate would take the port of another protocol
+            standard = 8123 if parts.scheme == "http" else 8443
+            parts = parts._replace(netloc=f"{parts.netloc}:{standard}")
         scheme = f"clickhouse+{parts.scheme}"
         # Of the options of clickhouse-connect only those on TLS matter here.
         if "ca_cert" in options:
             environment["SSL_CERT_FILE"] = options["ca_cert"]
         verify = options.get("verify", "true").lower() not in ("false", "0")
-        options = {} if parts.scheme == "http" else {"secure": "true"}
+        options = {"secure": "true"} if parts.scheme == "https" else {}
         if not verify:
             options["skip_verify"] = "true"
     return urlunsplit(parts._replace(scheme=scheme, query=urlencode(options))), environment

@@ -74,7 +74,7 @@ def test_migrations_are_numbered_and_go_both_ways(database: Database) -> None:
         (
             "clickhouse",
             "https://u:p@h/d?ca_cert=/etc/ca.pem&verify=false&compress=lz4",
-            "clickhouse+https://u:p@h/d?secure=true&skip_verify=true",
+            "clickhouse+https://u:p@h:8443/d?secure=true&skip_verify=true",
             {"SSL_CERT_FILE": "/etc/ca.pem"},
         ),
     ],
