@@ -6,6 +6,7 @@ alone: a scorer that had lost its partition wrote it, or its block is not stored
 """
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ from schemas.settings import Settings
 from schemas.topics import REJECTED
 
 _BATCH = 5_000
-_WAIT_S = 30.0
+_POLL_S = 0.2
+_ANSWER_S = 30.0
 _IPV4 = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 
@@ -65,13 +67,16 @@ def read_rejected(settings: Settings, since_ms: int | None = None) -> Iterator[l
         starts = [TopicPartition(REJECTED, p, OFFSET_BEGINNING) for p in ends]
         if since_ms is not None and starts:
             times = [TopicPartition(REJECTED, p, since_ms) for p in ends]
-            starts = consumer.offsets_for_times(times, timeout=_WAIT_S)
+            starts = consumer.offsets_for_times(times, timeout=_ANSWER_S)
         consumer.assign(starts)
+        silent_since = time.monotonic()
         while ends:
-            messages = consumer.consume(_BATCH, timeout=_WAIT_S)
-            if not messages:
+            # It waits until the batch is full, or for so long.
+            if messages := consumer.consume(_BATCH, timeout=_POLL_S):
+                yield from _by_partition(messages, ends)
+                silent_since = time.monotonic()
+            elif time.monotonic() > silent_since + _ANSWER_S:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-            yield from _by_partition(messages, ends)
     finally:
         consumer.close()
 
