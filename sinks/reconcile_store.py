@@ -3,7 +3,7 @@
 A query returns the rows that disagree, and nothing else: `where` (text), `expected`, `found`.
 """
 
-from typing import NamedTuple
+import msgspec
 
 from sinks.clickhouse import Client
 
@@ -11,7 +11,7 @@ LIMIT = 100
 """Most differences that one check reports."""
 
 
-class Difference(NamedTuple):
+class Difference(msgspec.Struct, frozen=True):
     """Two places that should say the same."""
 
     check: str

@@ -65,7 +65,7 @@ def reconcile(
         with postgres.connect(now, "viewledger-reconcile") as conn:
             report = compare(client, conn, ranges, now.accept_window_hours * 3_600_000)
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(msgspec.to_builtins(report))).decode())
+        typer.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:
         show(report)
     if not report.ok:
@@ -74,6 +74,7 @@ def reconcile(
 
 def show(report: "Report") -> None:
     """The report, for people."""
+    from msgspec.structs import astuple
     from rich.console import Console
     from rich.table import Table
 
@@ -107,7 +108,7 @@ def show(report: "Report") -> None:
         return
     differences = Table("check", "where", "expected", "found", title="Differences")
     for difference in report.differences[:_SHOWN]:
-        differences.add_row(*difference)
+        differences.add_row(*astuple(difference))
     console.print(differences)
     more = len(report.differences) - _SHOWN
     console.print(
