@@ -1,0 +1,103 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from support.traffic import Event, batch_of, view
+
+from models import judge
+from models.features import NAMES
+from models.judge import Judge, weigh
+from models.lists import ListsError
+from schemas.verdicts import Reason, Verdict, reason_labels
+
+POLICY = Reason.BELOW_MIN_WATCH.bit
+GIVT = Reason.DECLARED_BOT.bit
+MISSING = Reason.VELOCITY_UNAVAILABLE.bit
+
+
+def verdict(*, givt: bool, bot: bool, policy: bool, missing: bool) -> tuple[Verdict, list[str]]:
+    found = weigh(
+        policy=np.array([POLICY * policy], np.uint32),
+        givt=np.array([GIVT * givt], np.uint32),
+        score=None if missing else np.array([0.9 if bot else 0.1], np.float32),
+        threshold=0.5,
+        missing=MISSING * missing,
+    )
+    return Verdict(found.verdict[0]), reason_labels(int(found.reasons[0]))
+
+
+ANY = list(product([False, True], repeat=4))
+
+
+@pytest.mark.parametrize(("givt", "bot", "policy", "missing"), ANY)
+def test_precedence(givt: bool, bot: bool, policy: bool, missing: bool) -> None:
+    found, reasons = verdict(givt=givt, bot=bot, policy=policy, missing=missing)
+    if givt or (bot and not missing):
+        assert found is Verdict.INVALID
+    elif policy:
+        assert found is Verdict.UNQUALIFIED
+    elif missing:
+        assert found is Verdict.HELD
+    else:
+        assert found is Verdict.VALID
+    expected = {
+        "below_min_watch": policy,
+        "declared_bot": givt,
+        "model_score": bot and not missing,
+        "velocity_unavailable": missing,
+    }
+    assert reasons == [name for name, there in expected.items() if there]
+
+
+def test_the_threshold_itself_is_a_bot() -> None:
+    score = np.array([0.49, 0.5, 0.51], np.float32)
+    nothing = np.zeros(3, np.uint32)
+    found = weigh(nothing, nothing, score, 0.5, 0).verdict
+    assert found.tolist() == [Verdict.VALID, Verdict.INVALID, Verdict.INVALID]
+
+
+def test_without_lists_the_model_still_finds_bots() -> None:
+    nothing, score = np.zeros(2, np.uint32), np.array([0.1, 0.9], np.float32)
+    found = weigh(nothing, None, score, 0.5, Reason.LISTS_UNAVAILABLE.bit)
+    assert found.verdict.tolist() == [Verdict.HELD, Verdict.INVALID]
+
+
+def judged(**options: bool) -> tuple[Verdict, list[str], float]:
+    batch = batch_of([Event(view(), 1_790_000_000_000, 1_790_000_000_000)])
+    features, policy = np.full((1, len(NAMES)), np.nan), np.zeros(1, np.uint32)
+    found = Judge("champion").judge(batch, features, policy, **options)
+    return Verdict(found.verdict[0]), reason_labels(int(found.reasons[0])), float(found.score[0])
+
+
+def test_redis_down_is_held() -> None:
+    found, reasons, score = judged(velocity_up=False)
+    assert (found, reasons) == (Verdict.HELD, ["velocity_unavailable"])
+    assert np.isnan(score)
+
+
+def test_a_missing_model_is_held() -> None:
+    found = Judge("no-such-model")
+    assert found.versions["model_version"] == "unavailable"
+    batch = batch_of([Event(view(), 1_790_000_000_000, 1_790_000_000_000)])
+    features, policy = np.full((1, len(NAMES)), np.nan), np.zeros(1, np.uint32)
+    result = found.judge(batch, features, policy, velocity_up=True)
+    assert result.verdict.tolist() == [Verdict.HELD]
+    assert reason_labels(int(result.reasons[0])) == ["model_unavailable"]
+
+
+def test_missing_lists_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> None:
+        raise ListsError("gone")
+
+    monkeypatch.setattr(judge, "load_lists", gone)
+    found, reasons, _ = judged(velocity_up=True)
+    assert found is not Verdict.VALID
+    assert "lists_unavailable" in reasons
+    assert Judge("champion").versions["lists_version"] == "unavailable"
+
+
+def test_an_empty_block() -> None:
+    found = Judge("champion").judge(
+        batch_of([]), np.empty((0, len(NAMES))), np.empty(0, np.uint32), velocity_up=True
+    )
+    assert [len(column) for column in found] == [0, 0, 0]
