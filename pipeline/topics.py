@@ -11,22 +11,23 @@ from schemas.settings import Settings
 from schemas.topics import TOPICS, Topic
 
 _CHECKED = ("message.timestamp.type", "max.message.bytes")
+_CONNECT_S = 15
 _TIMEOUT_S = 30
 
 
 class TopicError(Exception):
-    """A topic that is there differs from what it must be."""
+    """Kafka does not answer, or has a topic that differs from what it must be."""
 
 
 def ensure_topics(settings: Settings) -> None:
     """Makes sure that all topics exist with `settings.partitions` partitions.
 
     Raises:
-        TopicError: one exists with another partition count or another important setting.
-        KafkaException: Kafka refused, or did not answer.
+        TopicError: one exists with another partition count or another important setting,
+            or Kafka does not answer.
+        KafkaException: Kafka refused.
     """
-    config = KafkaUrl.parse(settings.url("kafka")).for_confluent()
-    client = AdminClient({**config, "log_level": 3})  # errors only
+    client = _connect(KafkaUrl.parse(settings.url("kafka")))
     _create(client, settings)
     found = _partition_counts(client)
     for topic in TOPICS:
@@ -38,6 +39,20 @@ def ensure_topics(settings: Settings) -> None:
                 "fixed; growing it is a procedure: docs/operations.md"
             )
         _check_config(client, topic)
+
+
+def _connect(url: KafkaUrl) -> AdminClient:
+    errors: list[KafkaError] = []
+    # librdkafka would write each failed attempt to standard error.
+    quiet = {"log_level": 0, "error_cb": errors.append}
+    client = AdminClient({**url.for_confluent(), **quiet})
+    try:
+        client.list_topics(timeout=_CONNECT_S)
+    except KafkaException as error:
+        client.poll(0)  # serves error_cb
+        why = "; ".join(dict.fromkeys(e.str() for e in errors)) or error.args[0].str()
+        raise TopicError(f"Kafka at {url.servers} does not answer: {why}") from error
+    return client
 
 
 def _create(client: AdminClient, settings: Settings) -> None:

@@ -76,7 +76,8 @@ def bring_up(now: Settings, say: Callable[[str], None]) -> bool:
     started = False
     try:
         started = stack.start_services(now)
-        say("They are up." if started else "They were up already.")
+        if own:
+            say("They are up." if started else "They were up already.")
         ensure_topics(now)
         migrate_up(now)
         say("Topics and tables are there.")

@@ -16,14 +16,13 @@ from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings
 from schemas.topics import RAW, TOPICS
 
-pytestmark = pytest.mark.services
-
 
 @pytest.fixture
 def admin(stack: Settings) -> AdminClient:
     return AdminClient(KafkaUrl.parse(stack.url("kafka")).for_confluent())
 
 
+@pytest.mark.services
 def test_all_topics_are_there_with_their_settings(stack: Settings, admin: AdminClient) -> None:
     ensure_topics(stack)  # a second time: the fixture has called it
     found = admin.list_topics(timeout=30).topics
@@ -36,6 +35,7 @@ def test_all_topics_are_there_with_their_settings(stack: Settings, admin: AdminC
         assert config.items() >= topic.config.items()
 
 
+@pytest.mark.services
 def test_another_partition_count_is_refused(stack: Settings) -> None:
     with pytest.raises(TopicError, match=r"views.raw has 4 partitions, VIEWLEDGER_PARTITIONS .* 5"):
         ensure_topics(stack.model_copy(update={"partitions": 5}))
@@ -55,7 +55,17 @@ def forgeable(admin: AdminClient) -> Iterator[None]:
     _alter(admin, "message.timestamp.type", "LogAppendTime")
 
 
+@pytest.mark.services
 @pytest.mark.usefixtures("forgeable")
 def test_a_topic_whose_time_can_be_forged_is_refused(stack: Settings) -> None:
     with pytest.raises(TopicError, match=r"message.timestamp.type=CreateTime, needs LogAppendTime"):
         ensure_topics(stack)
+
+
+def test_a_kafka_that_does_not_answer_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.topics._CONNECT_S", 1)
+    with pytest.raises(TopicError, match=r"Kafka at 127.0.0.1:1 does not answer: .*refused"):
+        ensure_topics(Settings(kafka="kafka://127.0.0.1:1"))
+    assert capfd.readouterr().err == ""
