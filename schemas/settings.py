@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     block_rows: int = Field(8192, ge=1, le=65536, description="most events in one block")
     linger_ms: int = Field(200, ge=0, le=5000, description="how long a small block waits for more")
     snapshot_seconds: float = Field(30.0, gt=0, description="between two snapshots of the state")
-    redis_timeout_ms: int = Field(250, ge=1, description="after which Redis counts as down")
+    redis_timeout_ms: int = Field(1000, ge=1, description="after which Redis counts as down")
     stall_seconds: float = Field(
         60.0, gt=0, description="without progress while there is work, after which a worker exits"
     )

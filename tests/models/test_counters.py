@@ -34,7 +34,7 @@ async def counters(url: str | None) -> AsyncIterator[Counters]:
         yield LocalCounters()
         return
     velocity = Velocity(url, timeout_ms=5_000)
-    await velocity._redis.flushdb()
+    velocity._redis.flushdb()
     yield velocity
     await velocity.close()
 

@@ -63,9 +63,9 @@ def test_counters_expire(stack: Settings) -> None:
     async def run() -> None:
         found = Velocity(stack.url("redis"), timeout_ms=2_000)
         await found.add(ASKED, ONE)
-        names = await found._redis.keys("viewledger:velocity:*:7")
+        names = found._redis.keys("viewledger:velocity:*:7")
         assert names == [b"viewledger:velocity:address_1h:7"]
-        assert 0 < await found._redis.pttl(names[0]) <= 2 * 3_600_000
+        assert 0 < found._redis.pttl(names[0]) <= 2 * 3_600_000
         await found.close()
 
     asyncio.run(run())
