@@ -14,6 +14,7 @@ from pipeline.cli import (
     reconcile,
     rejected,
     replay,
+    schema,
     services,
     simulate,
 )
@@ -34,6 +35,7 @@ migrate.register(app)
 model.register(app)
 simulate.register(app)
 replay.register(app)
+schema.register(app)
 ask.register(app)
 rejected.register(app)
 reconcile.register(app)
