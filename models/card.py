@@ -17,9 +17,9 @@ _DATA = (
 _THRESHOLD = (
     "Chosen on the validation views so that at most {:.2%} of people's payable views are flagged."
 )
-_LATER = (
-    "In the part *later* the model flags {} of people's payable views. The simulator crowds what "
-    "is left of its day into the last minutes, which is harder than the world."
+_DAYS = (
+    "Days differ more than the intervals say: of people's payable views {:.2%} to {:.2%} are "
+    "flagged on the single test days, and {:.2%} in the part *later*."
 )
 _FIGURES = (
     "On the test days, with 95 % intervals. *Payable* is what lists and view policy let through: "
@@ -30,7 +30,8 @@ _FIGURES = (
 
 def card_text(card: Card) -> str:
     """`card.md`: what the model is, what it was trained on, and how good it is."""
-    tests = card.metrics["tests"]
+    tests, later = card.metrics["tests"], card.metrics["later"]["people_flagged_by_model"]
+    days = [day["rate"] for day in card.metrics["people_flagged_by_test_day"]]
     libraries = ", ".join(f"{name} {version}" for name, version in card.libraries.items())
     lines = [
         f"# {card.version}",
@@ -58,7 +59,7 @@ def card_text(card: Card) -> str:
         "",
         *_figures(tests),
         "",
-        _LATER.format(_rate(card.metrics["later"]["people_flagged_by_model"])),
+        _DAYS.format(min(days), max(days), later["rate"]),
         "",
         "By kind of bot:",
         "",

@@ -49,7 +49,7 @@ def evaluate(examples: Examples, score: Scores, threshold: float, seed: int) -> 
         "average_precision": _resampled(
             average_precision_score, ~human[payable], score[payable], seed
         ),
-        "people_flagged_by_model": _share(flagged, payable & human),
+        "people_flagged_by_model": people_flagged(examples, score, threshold),
         "people_flagged_in_worst_hour": _worst_hour(examples, flagged),
         "people_flagged_by_lists": _share(examples.givt != 0, human),
         "bots_caught_by_model": _share(flagged, payable & ~human),
@@ -58,6 +58,11 @@ def evaluate(examples: Examples, score: Scores, threshold: float, seed: int) -> 
         "paid_views_that_are_bots": _share(~human, paid),
         "by_kind": {kind: _of_kind(examples, flagged, kind) for kind in bots},
     }
+
+
+def people_flagged(examples: Examples, score: Scores, threshold: float) -> dict[str, Any]:
+    """The share of people's payable views that the model takes for bots'."""
+    return _share(score >= threshold, examples.payable & examples.human)
 
 
 def _share(hits: Bools, among: Bools) -> dict[str, Any]:

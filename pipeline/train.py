@@ -9,14 +9,15 @@ import sklearn
 import skops
 
 from models.card import card_text
-from models.evaluation import evaluate
+from models.evaluation import evaluate, people_flagged
 from models.features import NAMES, features_digest
 from models.registry import Card, predict, save_model
 from models.training import Examples, Scores, choose_threshold, joined, split_by_time, train
 from pipeline.training_data import simulated
 
-_TRAINING, _VALIDATION, _TESTS = (1.0, 1.0, 0.5, 0.2), (1.0, 0.2), (1.0, 0.5, 0.2)
-"""Days of different volume, so that no size of traffic is taken for granted."""
+_VOLUMES = (3.0, 1.0, 0.5, 0.25)
+_TRAINING, _VALIDATION, _TESTS = 3 * _VOLUMES, 2 * _VOLUMES, 2 * _VOLUMES
+"""Many days of different volume: what is usual differs more between days than within one."""
 _TEST_SEEDS = 1000
 _EARLY = 0.7
 _SPLIT = (
@@ -27,7 +28,7 @@ _SPLIT = (
 
 
 def volume(events: int) -> int:
-    """How many events `train_model` simulates."""
+    """How many events `train_model` simulates in all."""
     return sum(int(events * size) for size in _TRAINING + _VALIDATION + _TESTS)
 
 
@@ -46,7 +47,7 @@ def train_model(
         name: folder in the registry.
         version: what verdicts call the model.
         seed: the days have seeds from here on, the test days from 1,000 further on.
-        events: lines of the largest simulated day.
+        events: lines of an ordinary simulated day.
         false_positive_rate: share of people's payable validation views that may be flagged.
         registry: folder of models.
         on_progress: called with the number of events simulated since the last call.
@@ -86,7 +87,7 @@ def train_model(
             "skops": skops.__version__,
         },
         data={
-            "events_of_largest_day": events,
+            "events_of_ordinary_day": events,
             "false_positive_rate": false_positive_rate,
             "split": _SPLIT,
             "training": {"seeds": training_seeds, "views": len(training.kind)},
@@ -101,6 +102,9 @@ def train_model(
             "later": evaluate(later, score(later), threshold, seed),
             "validation": evaluate(validation, score(validation), threshold, seed),
             "tests": evaluate(test, score(test), threshold, seed),
+            "people_flagged_by_test_day": [
+                people_flagged(day, score(day), threshold) for day in tested
+            ],
         },
     )
     save_model(registry / name, estimator, card, card_text(card))

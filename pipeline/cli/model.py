@@ -16,8 +16,11 @@ model = typer.Typer(
 def train(
     seed: Annotated[int, typer.Option(min=0, help="Of simulator and training.")] = 1,
     events: Annotated[
-        int, typer.Option(min=20_000, max=5_000_000, help="Events of the largest simulated day.")
-    ] = 300_000,
+        int,
+        typer.Option(
+            min=20_000, max=5_000_000, help="Events of an ordinary simulated day; there are 28."
+        ),
+    ] = 100_000,
     name: Annotated[str, typer.Option(help="What the model is called.")] = "champion",
     version: Annotated[
         str | None, typer.Option(help="What verdicts call it. [default: name and seed]")
