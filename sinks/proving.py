@@ -53,6 +53,7 @@ def within(session: str, partition: int, token: str | None) -> dict[str, Any]:
         "async_insert": 0,
         # One block in is one part per day out, whatever the profile of the user says.
         "max_insert_threads": 1,
+        "max_threads": 1,
         "max_insert_block_size": 1_000_000,
         "min_insert_block_size_rows": 1_000_000,
         "max_partitions_per_insert_block": 0,
@@ -67,7 +68,8 @@ def prove(
 ) -> str:
     """Puts in what is missing of a block and returns the session in which it was seen complete.
 
-    Empty if blocks behind this one are there already: another store is ahead of this one.
+    Empty if the block was complete before: somebody may have begun with the next one already,
+    and that one must be proven, too.
 
     Raises:
         StoreError: another block is at this place, or rows are still missing after inserts.
@@ -92,7 +94,7 @@ def prove(
                 f"{scored_offset}, views.scored has {[expected]}: is this ClickHouse the store "
                 "of another Kafka, or was views.scored created anew?"
             )
-        return session if found[0][0] == scored_offset else ""
+        return ""
     for table in ("views", "views_rejected", "blocks"):
         if table == "blocks":
             _repair_hours(client, partition, tables["views"], settings)

@@ -209,6 +209,21 @@ def test_a_kill_between_part_and_token(
             assert check_store(retrying, DAY_MS) == []
 
 
+def test_a_kill_under_a_store_that_was_ahead(client: Client, store: Settings) -> None:
+    """One store was cut off in block 2; its successor still believes to be at block 1."""
+    insert(client, 0)
+    insert(client, 1)
+    insert_by_token(client, 2, upto="views")
+    part = last_part(client, "views")
+    with stopped_clickhouse(store):
+        lose_part(part)
+    with connect(store.url("clickhouse")) as successor:
+        for number in (1, 2, 3):
+            insert(successor, number)
+        assert sums(successor)[:3] == (4 * 97,) * 3
+        assert check_store(successor, DAY_MS) == []
+
+
 def insert_by_token(client: Client, number: int, upto: str) -> None:
     """The inserts of a block without any proof, up to those into one table."""
     made, token = some_block(number), f"views.scored-0-{number + 1}"

@@ -8,6 +8,7 @@ CREATE TABLE blocks
     writer        String,
     raw_from      UInt64,
     raw_next      UInt64,
+    holes         UInt64 COMMENT 'offsets in between that hold no event',
     scored_time   DateTime64(3, 'UTC') COMMENT 'log time of the block in views.scored',
     accepted      UInt32,
     duplicates    UInt32,
