@@ -98,12 +98,24 @@ def encode_block(
     return bytes(sink.getvalue())
 
 
+def _read(source: pa.BufferReader, options: pa.ipc.IpcReadOptions | None = None) -> pa.Table:
+    try:
+        return pa.ipc.open_stream(source, options=options).read_all()
+    except OSError as error:
+        # Arrow's name for bytes that are none of its own; to a sink it would look like a network.
+        raise pa.ArrowInvalid(f"not a block: {error}") from error
+
+
 def decode_accepted(value: bytes, columns: list[str] | None = None) -> pa.Table:
-    """Only the accepted views of a block, and of these only `columns` where given."""
+    """Only the accepted views of a block, and of these only `columns` where given.
+
+    Raises:
+        pa.ArrowInvalid: not a block.
+    """
     options = pa.ipc.IpcReadOptions(
         included_fields=None if columns is None else [ACCEPTED.get_field_index(c) for c in columns]
     )
-    return pa.ipc.open_stream(pa.BufferReader(value), options=options).read_all()
+    return _read(pa.BufferReader(value), options)
 
 
 def decode_block(value: bytes) -> Block:
@@ -113,8 +125,7 @@ def decode_block(value: bytes) -> Block:
         pa.ArrowInvalid: not a block.
     """
     source = pa.BufferReader(value)
-    accepted = pa.ipc.open_stream(source).read_all()
-    refused = pa.ipc.open_stream(source).read_all()
+    accepted, refused = _read(source), _read(source)
     metadata = accepted.schema.metadata or {}
     versions = {key.decode(): text.decode() for key, text in metadata.items()}
     return Block(accepted, refused, versions)

@@ -57,7 +57,9 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="processes of `score` that `up` starts")
     metrics_host: str = Field("127.0.0.1", description="where a worker serves /metrics, /health")
     metrics_port: int = Field(0, ge=0, le=65535, description="0 picks a free one")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level of what is logged"
+    )
 
     @property
     def endpoints_file(self) -> Path:

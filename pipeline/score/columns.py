@@ -54,7 +54,7 @@ _TYPE = {field.name: field.type for field in ACCEPTED}
 def _attrs(views: Sequence[View]) -> pa.Array:
     unset = msgspec.UNSET
     attrs = [None if view.attrs is unset else view.attrs for view in views]
-    if not any(attrs):
+    if attrs.count(None) == len(attrs):
         return pa.nulls(len(attrs), pa.string())
     encode = msgspec.json.encode
     texts = [None if one is None else encode(one).decode() for one in attrs]

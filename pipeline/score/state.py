@@ -18,7 +18,7 @@ from schemas.verdicts import Verdict
 
 log = structlog.get_logger()
 
-_FORMAT = 1
+_FORMAT = 2
 REPEAT_HOURS = 49
 """A day, and how late a view of it may still come."""
 
@@ -69,7 +69,8 @@ def save_snapshot(path: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> Non
 def to_arrays(state: State, progress: Progress) -> dict[str, npt.NDArray[np.generic]]:
     """The state and where in the log it stands, as plain arrays."""
     position = progress.position
-    numbers = [_FORMAT, position.epoch, position.next_raw, progress.next_scored]
+    hours = state.events.hours
+    numbers = [_FORMAT, hours, position.epoch, position.next_raw, progress.next_scored]
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "numbers": np.array(numbers, np.int64),
         "writer": np.frombuffer(position.writer.encode(), np.uint8),
@@ -83,11 +84,15 @@ def to_arrays(state: State, progress: Progress) -> dict[str, npt.NDArray[np.gene
 def load_snapshot(path: Path, window_hours: int) -> tuple[State, Progress]:
     """The state of a snapshot, or the empty state when there is none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        version, epoch, next_raw, next_scored = arrays["numbers"].tolist()
+        version, *numbers = arrays["numbers"].tolist()
         if version != _FORMAT:
             raise ValueError(f"format {version}, this version reads {_FORMAT}")
+        hours, epoch, next_raw, next_scored = numbers
+        if hours < window_hours:
+            # It has forgotten what a longer accept window has to know.
+            raise ValueError(f"remembers {hours} hours, {window_hours} are needed")
         parts = {
             name: {
                 key.partition(".")[2]: array

@@ -29,7 +29,7 @@ class Window:
     """The digests of the last `hours` hours of log time."""
 
     def __init__(self, hours: int) -> None:
-        self._keep = hours
+        self.hours = hours
         self._open: dict[bytes, int] = {}
         self._runs: list[Run] = []
         self._now = 0
@@ -111,7 +111,7 @@ class Window:
     def _fresh(self, hours: Hours) -> npt.NDArray[np.bool_]:
         # Hours wrap at 65,536 (7 years), ages do not come near that.
         age = np.uint16(self._now & 0xFFFF) - hours
-        return np.asarray(age <= self._keep)
+        return np.asarray(age <= self.hours)
 
     def _in_run(self, run: Run, high: Words, low: Words) -> npt.NDArray[np.bool_]:
         highs, lows, hours = run
