@@ -1,0 +1,90 @@
+"""What became of all events, and of the money: the figures that `reconcile` compares."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from sinks.clickhouse import Client
+from sinks.ledger_verify import Total, ledger_totals
+from sinks.postgres import Connection
+
+Owner = tuple[str, str, str]
+"""Campaign, promoter, currency."""
+
+
+class Valid(NamedTuple):
+    """Valid views in ClickHouse, and what they cost."""
+
+    views: int = 0
+    micros: int = 0
+
+
+class Money(msgspec.Struct, frozen=True):
+    """Valid views times their rate, in micros of one currency."""
+
+    valid_micros: int
+    accrued_micros: int
+    capped_micros: int
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What became of all events."""
+
+    read: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    rejected_by_reason: dict[str, int]
+    verdicts: dict[str, int]
+    valid_views: int
+    accrued_views: int
+    capped_views: int
+    money: dict[str, Money]
+    """By currency."""
+
+
+def stored_views(client: Client) -> dict[Owner, Valid]:
+    """Valid views in ClickHouse."""
+    rows = client.query(
+        "SELECT campaign_id, promoter_id, currency, count(), sum(rate_micros) FROM views"
+        " WHERE verdict = 'valid' GROUP BY campaign_id, promoter_id, currency"
+    ).result_rows
+    return {tuple(owner): Valid(views, micros) for *owner, views, micros in rows}
+
+
+def booked_views(conn: Connection) -> dict[Owner, Total]:
+    """Valid views in the ledger, paid and capped."""
+    return {(row.campaign_id, row.promoter_id, row.currency): row for row in ledger_totals(conn)}
+
+
+def totals(
+    client: Client,
+    raw_ranges: Mapping[int, tuple[int, int]],
+    stored: Mapping[Owner, Valid],
+    booked: Mapping[Owner, Total],
+) -> Totals:
+    """Sums over all partitions, campaigns and promoters."""
+    ((accepted, duplicates, rejected, verdicts, refusals),) = client.query(
+        "SELECT sum(accepted), sum(duplicates), sum(rejected), sumMap(verdicts), sumMap(refusals)"
+        " FROM blocks"
+    ).result_rows
+    money: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for (_, _, currency), valid in stored.items():
+        money[currency][0] += valid.micros
+    for (_, _, currency), total in booked.items():
+        money[currency][1] += total.amount_micros
+        money[currency][2] += total.capped_micros
+    return Totals(
+        read=sum(end for _, end in raw_ranges.values()),
+        accepted=accepted,
+        duplicates=duplicates,
+        rejected=rejected,
+        rejected_by_reason={k: n for k, n in sorted(refusals.items()) if k != "duplicate"},
+        verdicts=verdicts,
+        valid_views=sum(valid.views for valid in stored.values()),
+        accrued_views=sum(total.views for total in booked.values()),
+        capped_views=sum(total.capped_views for total in booked.values()),
+        money={currency: Money(*micros) for currency, micros in sorted(money.items())},
+    )
