@@ -88,9 +88,10 @@ def _worst_hour(examples: Examples, flagged: Bools) -> dict[str, Any]:
 
 def _resampled(metric: Any, bot: Bools, score: Scores, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
+    people, bots = np.flatnonzero(~bot), np.flatnonzero(bot)
     found = []
     for _ in range(_RESAMPLES):
-        rows = rng.integers(0, len(bot), len(bot))
+        rows = np.append(rng.choice(people, len(people)), rng.choice(bots, len(bots)))
         found.append(metric(bot[rows], score[rows]))
     low, high = np.percentile(found, [2.5, 97.5])
     value = float(metric(bot, score))

@@ -5,7 +5,6 @@ has the digest of the model and of the features it was trained on, and both have
 """
 
 import math
-import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import sklearn
 import skops.io
+from threadpoolctl import ThreadpoolController
 
 from models.features import Matrix, features_digest
 
 REGISTRY = Path(__file__).parent / "registry"
 
-# One worker is one core. With more threads OpenMP is 15 times slower on blocks of this size,
-# and it looks at this once, when it is first used.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+ONE_THREAD = ThreadpoolController()
+"""A worker is one core, and on blocks of this size more threads only wait for each other."""
 
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
@@ -77,7 +76,8 @@ def predict(estimator: Any, features: Matrix) -> npt.NDArray[np.float32]:
     """
     if not len(features):
         return np.empty(0, np.float32)
-    probability: npt.NDArray[np.float64] = estimator.predict_proba(features)[:, 1]
+    with ONE_THREAD.limit(limits=1, user_api="openmp"):
+        probability: npt.NDArray[np.float64] = estimator.predict_proba(features)[:, 1]
     return probability.astype(np.float32)
 
 

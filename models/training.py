@@ -7,6 +7,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.features import NAMES, Matrix
+from models.registry import ONE_THREAD
 
 Bools = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.float32]
@@ -77,7 +78,8 @@ def train(examples: Examples, seed: int) -> HistGradientBoostingClassifier:
         early_stopping=False,
         random_state=seed,
     )
-    return model.fit(_some_blanked(left.features, seed), ~left.human)
+    with ONE_THREAD.limit(limits=1, user_api="openmp"):
+        return model.fit(_some_blanked(left.features, seed), ~left.human)
 
 
 def _some_blanked(features: Matrix, seed: int) -> Matrix:
@@ -96,11 +98,13 @@ def choose_threshold(score: Scores, examples: Examples, false_positive_rate: flo
     """The lowest threshold that flags at most this share of people's payable views.
 
     Raises:
-        ValueError: there are no such views to choose it on.
+        ValueError: there are no such views to choose it on, or no threshold does that.
     """
     people = np.sort(score[examples.payable & examples.human])
     if not len(people):
         raise ValueError("no payable views of people to choose a threshold on")
     flagged = int(len(people) * false_positive_rate)
-    highest_kept = people[len(people) - 1 - flagged]
-    return float(np.clip(np.nextafter(highest_kept, np.float32(1)), 1e-6, 1 - 1e-6))
+    threshold = float(np.nextafter(people[len(people) - 1 - flagged], np.float32(2)))
+    if threshold >= 1:
+        raise ValueError(f"more than {false_positive_rate:.2%} of people's views have score 1")
+    return threshold

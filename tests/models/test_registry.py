@@ -1,0 +1,123 @@
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from models.features import NAMES, features_digest
+from models.registry import REGISTRY, Card, ModelError, load_model, save_model
+
+
+def card(**changes: Any) -> Card:
+    import sklearn
+
+    fields: dict[str, Any] = {
+        "name": "small",
+        "version": "small-1",
+        "features_digest": features_digest(),
+        "features": list(NAMES),
+        "threshold": 0.5,
+        "libraries": {"scikit-learn": sklearn.__version__},
+        "data": {},
+        "metrics": {},
+    }
+    return Card(**fields | changes)
+
+
+@pytest.fixture(scope="module")
+def estimator() -> HistGradientBoostingClassifier:
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(500, len(NAMES)))
+    features[rng.random(features.shape) < 0.1] = np.nan
+    return HistGradientBoostingClassifier(max_iter=3).fit(features, rng.random(500) < 0.5)
+
+
+def test_a_model_comes_back_the_same(
+    estimator: HistGradientBoostingClassifier, tmp_path: Path
+) -> None:
+    save_model(tmp_path / "small", estimator, card(), "text")
+    found = load_model("small", tmp_path)
+    features = np.random.default_rng(2).normal(size=(50, len(NAMES)))
+    expected = estimator.predict_proba(features)[:, 1].astype(np.float32)
+    assert found.predict(features).tolist() == expected.tolist()
+    assert found.predict(features[:0]).shape == (0,)
+    assert (found.version, found.threshold) == ("small-1", 0.5)
+
+
+def test_the_champion_is_here_small_and_has_a_card() -> None:
+    found = load_model("champion")
+    files = {path.name: path.stat().st_size for path in (REGISTRY / "champion").iterdir()}
+    assert set(files) == {"model.skops", "card.json", "card.md"}
+    assert sum(files.values()) < 1_000_000
+    assert set(found.card.metrics["tests"]["by_kind"]) >= {"slow_distributed", "promoter_farm"}
+    assert found.card.metrics["tests"]["people_flagged_by_model"]["rate"] < 0.01
+
+
+def test_an_unknown_name_says_what_there_is() -> None:
+    with pytest.raises(ModelError, match=r"no model 'nobody'; there is .*champion"):
+        load_model("nobody")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"features_digest": "0" * 16}, "trained on other features"),
+        ({"libraries": {"scikit-learn": "0.1"}}, "made with scikit-learn 0.1"),
+        ({"libraries": {}}, "made with scikit-learn None"),
+        ({"threshold": 0.0}, "threshold 0.0 is not between"),
+        ({"threshold": 7.0}, "threshold 7.0 is not between"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_refused(
+    changes: dict[str, Any],
+    why: str,
+    estimator: HistGradientBoostingClassifier,
+    tmp_path: Path,
+) -> None:
+    save_model(tmp_path / "small", estimator, card(**changes), "text")
+    with pytest.raises(ModelError, match=why):
+        load_model("small", tmp_path)
+
+
+def test_a_changed_model_is_refused(
+    estimator: HistGradientBoostingClassifier, tmp_path: Path
+) -> None:
+    save_model(tmp_path / "small", estimator, card(), "text")
+    path = tmp_path / "small" / "model.skops"
+    changed = bytearray(path.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    path.write_bytes(changed)
+    with pytest.raises(ModelError, match=r"model\.skops is not the file of its card"):
+        load_model("small", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.skops"])
+def test_a_missing_or_broken_file_is_refused(
+    name: str, estimator: HistGradientBoostingClassifier, tmp_path: Path
+) -> None:
+    save_model(tmp_path / "small", estimator, card(), "text")
+    (tmp_path / "small" / name).unlink()
+    with pytest.raises(ModelError, match="train it again"):
+        load_model("small", tmp_path)
+    (tmp_path / "small" / name).write_bytes(b"{")
+    with pytest.raises(ModelError, match="train it again"):
+        load_model("small", tmp_path)
+
+
+class Stranger:
+    """Not a type that a model may have in it."""
+
+
+def test_a_file_with_foreign_types_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path / "small", {"model": Stranger()}, card(), "text")
+    with pytest.raises(ModelError, match="Stranger"):
+        load_model("small", tmp_path)
+
+
+def test_a_card_reads_back(estimator: HistGradientBoostingClassifier, tmp_path: Path) -> None:
+    save_model(tmp_path / "small", estimator, card(data={"x": [1]}), "text")
+    raw = msgspec.json.decode((tmp_path / "small" / "card.json").read_bytes())
+    assert raw["data"] == {"x": [1]}
+    assert len(raw["model_sha256"]) == 64
