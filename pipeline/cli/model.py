@@ -39,15 +39,20 @@ def train(
 
     with events_bar() as bar:
         task = bar.add_task("simulating", total=volume(events))
-        made = train_model(
-            name,
-            version or f"{name}-{seed}",
-            seed,
-            events,
-            false_positives,
-            out or REGISTRY,
-            lambda done: bar.advance(task, done),
-        )
+        try:
+            made = train_model(
+                name,
+                version or f"{name}-{seed}",
+                seed,
+                events,
+                false_positives,
+                out or REGISTRY,
+                lambda done: bar.advance(task, done),
+            )
+        except OSError as error:
+            raise Problem(f"cannot write {error.filename}: {error.strerror}") from None
+        except ValueError as error:
+            raise Problem(f"no model: {error}; try more --events or --false-positives") from None
     tests = made.metrics["tests"]
     caught, flagged = tests["bots_caught_by_model"], tests["people_flagged_by_model"]
     typer.echo(f"{made.version} in {(out or REGISTRY) / name}")
