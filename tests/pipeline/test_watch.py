@@ -4,7 +4,6 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -151,9 +150,9 @@ def test_it_ends_when_it_stalls_and_not_before(
 
 
 @pytest.fixture
-def address(worker: Worker) -> Iterator[str]:
+def address(worker: Worker) -> str:
     port = serve(worker.watch, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{port}"
+    return f"http://127.0.0.1:{port}"
 
 
 def ask(url: str) -> tuple[int, Any]:

@@ -153,6 +153,16 @@ def test_one_that_lacks_something_is_ignored(name: str, snapshot: Path) -> None:
     assert is_ignored(snapshot)
 
 
+@pytest.mark.parametrize("hours", [WINDOW - 1, WINDOW])
+def test_one_of_a_longer_window_is_used(hours: int, snapshot: Path) -> None:
+    state, progress = load_snapshot(snapshot, hours)
+    assert (progress, len(state.events), state.events.hours) == (PROGRESS, 2, hours)
+
+
+def test_one_of_a_shorter_window_is_ignored(snapshot: Path) -> None:
+    assert load_snapshot(snapshot, WINDOW + 1)[1] == Progress()
+
+
 def test_nothing_is_unpickled(snapshot: Path) -> None:
     with np.load(snapshot) as file:
         arrays = {key: file[key] for key in file.files}

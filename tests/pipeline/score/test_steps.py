@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -38,8 +39,7 @@ def in_blocks(records: Sequence[Any], cuts: Sequence[int]) -> list[Scored]:
         state, shared = empty_state(27), tools()
         bounds = [0, *sorted(cuts), len(records)]
         return [
-            await score(records[start:stop], 0, state, shared)
-            for start, stop in zip(bounds, bounds[1:], strict=False)
+            await score(records[start:stop], 0, state, shared) for start, stop in pairwise(bounds)
         ]
 
     return asyncio.run(run())
