@@ -61,6 +61,8 @@ class Watch:
         ends = await self._app.consumer.highwaters(*feeds) if feeds else {}
         done = {feed.partition: feed.done for feed in feeds.values()}
         lags = {tp: max(0, ends.get(tp, 0) - feed.done) for tp, feed in feeds.items()}
+        for partition in self._done.keys() - done.keys():
+            LAG_EVENTS.remove(str(partition))  # somebody else's now
         for tp, lag in lags.items():
             LAG_EVENTS.labels(str(tp.partition)).set(lag)
         late = [feed.done_at_ms for tp, feed in feeds.items() if lags[tp] and feed.done_at_ms]

@@ -47,7 +47,8 @@ class Worker:
         self.fault: Exception | None = None
         app = SimpleNamespace(consumer=self)
         settings = Settings(stall_seconds=STALL_S)
-        self.watch = Watch(app, RAW, [self.feed], settings)  # type: ignore[arg-type]
+        self.feeds = [self.feed]
+        self.watch = Watch(app, RAW, self.feeds, settings)  # type: ignore[arg-type]
 
     async def highwaters(self, *tps: TP) -> dict[TP, int]:
         if self.fault is not None:
@@ -116,6 +117,14 @@ def test_the_lag_is_measured_and_the_position_published(worker: Worker) -> None:
     worker.look()
     assert metric("viewledger_lag_events", partition="3") == 0
     assert metric("viewledger_lag_seconds") == 0
+
+
+def test_a_partition_that_went_to_another_worker_has_no_lag_here(worker: Worker) -> None:
+    worker.end = 50
+    worker.look()
+    worker.feeds.clear()
+    assert worker.look(after=STALL_S) == 0
+    assert metric("viewledger_lag_events", partition="3") is None
 
 
 def test_a_kafka_that_does_not_answer_is_no_progress(worker: Worker) -> None:
