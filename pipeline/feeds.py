@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from pipeline.transport import Chunk, Consumer
@@ -135,7 +136,7 @@ class Feeds:
             while True:
                 try:
                     await self._run(feed)
-                except* StartOverError as errors:
+                except* (StartOverError, KafkaError) as errors:
                     feed.stop()
                     log.warning("start over", partition=feed.partition, why=_first(errors))
                 await asyncio.sleep(_PAUSE_S)
@@ -152,4 +153,4 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> str:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{error}"
+    return str(error) or type(error).__name__

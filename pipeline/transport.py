@@ -11,7 +11,8 @@ rebalance it goes on from what `next_offset` says.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from aiokafka.consumer import fetcher
@@ -33,14 +34,41 @@ class _PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         return record
 
 
+class _Run(list[Any]):
+    """Fetched records, and the offsets they cover: true even when all of them are holes."""
+
+    def __init__(self, start: int, stop: int, records: Iterable[Any]) -> None:
+        super().__init__(records)
+        self.start, self.stop = start, stop
+
+    def __bool__(self) -> bool:
+        return self.stop > self.start
+
+
+class _Runs(fetcher.FetchResult):  # type: ignore[misc]
+    """Says exactly where what it hands out begins, so that a jump cannot pass for a hole."""
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        if not (self.has_more() and self.check_assignment(self._topic_partition)):
+            return []
+        records: Any = self._partition_records
+        start = records.next_fetch_offset
+        found = list(islice(records, max_records))
+        self._update_position()
+        if max_records is None or len(found) < max_records:
+            self._partition_records: Any = None
+        return _Run(start, records.next_fetch_offset, found)
+
+
 fetcher.PartitionRecords = _PlainRecords
+fetcher.FetchResult = _Runs
 
 
 class Chunk(NamedTuple):
     """Consecutive records of one partition.
 
-    Offsets may have holes: the chunk covers `[start, next)` because reading began at `start`
-    and nothing came before the first record.
+    Offsets may have holes (transaction markers, for one): the chunk covers `[start, next)`
+    because reading went from `start` to `next`, and there was nothing else.
     """
 
     partition: int
@@ -80,18 +108,23 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._cursor: dict[TP, int] = {}
+        self._fetchable: set[TP] = set()
         self.next_offset: Callable[[int], int | None] = lambda _partition: None
         """Set by the owner: the offset at which a partition goes on, None while unclaimed."""
 
     async def start_at(self, tp: TP, offset: int) -> None:
         """Fetches `tp` from `offset` on. The partition must be assigned."""
         await self._thread.seek_wait({tp: offset})
-        self._cursor[tp] = offset
+        self._fetchable.add(tp)
 
     def stop_fetching(self, tp: TP) -> None:
         """Fetches nothing of `tp` until the next `start_at`."""
-        self._cursor.pop(tp, None)
+        self._fetchable.discard(tp)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """After a rebalance aiokafka stands at committed offsets: fetch nothing from there."""
+        self._fetchable.clear()
+        await super().on_partitions_revoked(revoked)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Faust calls this after a rebalance: claimed partitions go on where they were."""
@@ -115,23 +148,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 await self._thread.call_thread(group.commit, kept)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, Any]:
-        fetchable = (active_partitions or set()) & self._cursor.keys()
-        if not fetchable:
+        wanted = (active_partitions or set()) & self._fetchable
+        if not wanted:
             await asyncio.sleep(min(timeout, 0.05))
             return {}
-        fetched = await super()._getmany(fetchable, timeout)
-        return {tp: [self._fold(tp, records)] for tp, records in fetched.items() if records}
+        fetched = await super()._getmany(wanted, timeout)
+        return {tp: [self._fold(tp, run)] for tp, run in fetched.items()}
 
-    def _fold(self, tp: TP, records: list[Any]) -> _Folded:
-        first, last = records[0].offset, records[-1].offset
-        start = self._cursor.get(tp, first)
-        # A fetch that was under way during a seek brings other offsets: the owner sees that
-        # the chunk does not start where it should and seeks again.
-        start = start if start <= first else first
-        self._cursor[tp] = last + 1
-        end = self.highwater(tp) or last + 1
-        chunk = Chunk(tp.partition, start, last + 1, max(end, last + 1), records)
-        return _Folded(tp.topic, chunk, records[-1].timestamp)
+    def _fold(self, tp: TP, run: _Run) -> _Folded:
+        end = max(self.highwater(tp) or 0, run.stop)
+        chunk = Chunk(tp.partition, run.start, run.stop, end, list(run))
+        return _Folded(tp.topic, chunk, run[-1].timestamp if len(run) else 0)
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

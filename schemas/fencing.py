@@ -40,6 +40,8 @@ class Stamp(NamedTuple):
     epoch: int
     raw_from: int = 0
     raw_next: int = 0
+    holes: int = 0
+    """Offsets of the range that hold no event, such as the markers of a transaction."""
 
 
 class Outcome(Enum):
@@ -91,5 +93,5 @@ def from_headers(headers: Iterable[tuple[str, bytes]]) -> Stamp:
     kind = found["kind"].decode()
     if kind not in ("marker", "block"):
         raise ValueError(f"message of kind {kind!r}: neither marker nor block")
-    numbers = {name: int(found[name]) for name in ("epoch", "raw_from", "raw_next")}
+    numbers = {name: int(found[name]) for name in ("epoch", "raw_from", "raw_next", "holes")}
     return Stamp(kind=kind, writer=found["writer"].decode(), **numbers)  # type: ignore[arg-type]

@@ -69,10 +69,11 @@ _CHECKS = {
     """,
     "every raw offset of a block is accounted for": """
         SELECT format('partition {}, scored offset {}', partition, scored_offset) AS where,
-            format('{} events in [{}, {})', raw_next - raw_from, raw_from, raw_next) AS expected,
+            format('{} events in [{}, {})', raw_next - raw_from - holes, raw_from, raw_next)
+                AS expected,
             format('{} accepted, {} duplicates, {} rejected', accepted, duplicates, rejected)
                 AS found
-        FROM blocks WHERE accepted + duplicates + rejected != raw_next - raw_from
+        FROM blocks WHERE accepted + duplicates + rejected + holes != raw_next - raw_from
     """,
     "accepted rows of each block": _rows_of_blocks("views", "verdict", "accepted", "verdicts"),
     "refused rows of each block": _rows_of_blocks(

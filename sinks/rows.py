@@ -58,6 +58,7 @@ def block_row(
         "writer": stamp.writer,
         "raw_from": stamp.raw_from,
         "raw_next": stamp.raw_next,
+        "holes": stamp.holes,
         "scored_time": pa.scalar(scored_time_ms, pa.int64()).cast(_MS),
         **count(block)._asdict(),
         "verdicts": pa.scalar([(Verdict(v).name.lower(), n) for v, n in verdicts.items()], _COUNTS),

@@ -17,7 +17,7 @@ from schemas.metrics import BLOCKS, ROWS_STORED, STEP_SECONDS
 from schemas.settings import Settings
 from schemas.topics import SCORED
 from sinks.clickhouse import connect
-from sinks.store import insert_block, load_progress
+from sinks.store import StoreError, insert_block, load_progress
 
 log = structlog.get_logger()
 
@@ -51,8 +51,13 @@ async def store_partition(clickhouse: str, feed: Feed) -> None:
                 if outcome is Outcome.BLOCK:
                     await asyncio.to_thread(_insert, client, feed.partition, record, stamp)
                 feed.finish(record.offset + 1, record.timestamp)
-    except (ClickHouseError, HTTPError, OSError) as error:
-        raise StartOverError(f"ClickHouse: {type(error).__name__}") from error
+    except (ClickHouseError, StoreError, HTTPError, OSError) as error:
+        raise StartOverError(f"ClickHouse: {_in_short(error)}") from error
+
+
+def _in_short(error: Exception) -> str:
+    # The driver repeats the address and parts of the data behind the first line.
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
 
 
 def _insert(client: Any, partition: int, record: Any, stamp: Stamp) -> None:

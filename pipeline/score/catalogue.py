@@ -22,6 +22,7 @@ class CatalogueCache:
         self._postgres = postgres
         self._catalogue: Catalogue | None = None
         self._checked = 0.0
+        self._away = False
         self._connection: psycopg.Connection | None = None
         self._lock = asyncio.Lock()
 
@@ -39,7 +40,8 @@ class CatalogueCache:
             lacking = not (known.campaigns.keys() >= set(campaigns)) or not (
                 known.promoters.keys() >= set(promoters)
             )
-            if age > _MAX_AGE_S or lacking:
+            # While Postgres is away, it is asked every few seconds, not for every block.
+            if age > _MAX_AGE_S or (lacking and not self._away):
                 await self._refresh()
             return self._catalogue
 
@@ -48,9 +50,10 @@ class CatalogueCache:
         try:
             self._catalogue = await asyncio.to_thread(self._load)
         except psycopg.OperationalError as error:
-            self._connection = None
+            self._connection, self._away = None, True
             log.warning("catalogue not refreshed", why=type(error).__name__)
             return False
+        self._away = False
         return True
 
     def _load(self) -> Catalogue:

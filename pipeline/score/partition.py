@@ -96,7 +96,8 @@ class _Writing:
         # What is refused must be safe before the block says that it is done.
         await asyncio.gather(*[await self._reject(one) for one in made.rejected])
         epoch = self._held.progress.position.epoch
-        stamp = Stamp("block", self._held.writer, epoch, self._next_raw, gathered.next)
+        holes = gathered.next - self._next_raw - len(gathered.records)
+        stamp = Stamp("block", self._held.writer, epoch, self._next_raw, gathered.next, holes)
         await self._in_flight.acquire()
         self._beside.create_task(self._land(await self._scored.send(stamp, made.value)))
         self._next_raw = gathered.next

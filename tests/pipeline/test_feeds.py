@@ -67,8 +67,10 @@ def test_offsets_join_up(start: int, fetches: list[tuple[int, str]]) -> None:
             fetched = log.fetch(size)
             for _ in range({"lose": 0, "again": 2}.get(what, 1)):
                 if not task.done() and fetched.next > fetched.start:
-                    await feed.put(fetched)
-                    await asyncio.sleep(0)
+                    put = asyncio.create_task(feed.put(fetched))
+                    # Once all was taken, nobody makes room any more.
+                    await asyncio.wait({put, task}, return_when=asyncio.FIRST_COMPLETED)
+                    put.cancel()
             await asyncio.sleep(0)
         await asyncio.wait_for(task, 5)
         return taken

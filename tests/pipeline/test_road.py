@@ -122,6 +122,20 @@ def test_rejected_events_count_once_after_a_fix(road: Settings, tmp_path: Path) 
     assert difference(before, totals(road))["accepted"] == fixed["accepted"]
 
 
+def test_the_markers_of_a_transaction_are_holes_and_no_events(road: Settings) -> None:
+    before = totals(road)
+    config = KafkaUrl.parse(road.url("kafka")).for_confluent()
+    producer = Producer(config | {"transactional.id": "sdk"})
+    producer.init_transactions(30)
+    for number in range(3):
+        producer.begin_transaction()
+        producer.produce(RAW, encode(event_id=f"event-in-transaction-{number}"), b"viewer-0001", 1)
+        producer.commit_transaction(30)
+    added = difference(before, totals(road))
+    assert added["read"] == 6, "every commit leaves a marker"
+    assert added["rejected"] == 3
+
+
 @pytest.mark.parametrize(
     ("adapter", "file", "rows"),
     [("wikipedia", WIKIPEDIA, 19_622), ("talkingdata", TALKINGDATA, 100_000)],
