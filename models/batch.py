@@ -1,7 +1,7 @@
 """The columns that judging needs, of a block of accepted views."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from models.address import ADDRESSES, prefix_of
 from models.hashing import Keys, Memo, combine, text_key, text_keys
+from schemas.columns import Column, columns_of
 from schemas.view import View
 
 Ints = npt.NDArray[np.int64]
@@ -57,56 +58,62 @@ class Accepted(NamedTuple):
     watch_ms: Ints
 
 
-def _floats(values: list[Any]) -> Floats:
-    floats: Floats = pa.array(values).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return floats
+def batch_of_columns(
+    columns: Mapping[str, Column], log_time: Ints, viewed_at: Ints, received_at: Ints
+) -> Batch:
+    """The batch of n views.
+
+    Args:
+        columns: of `schemas.columns.columns_of`.
+        log_time: int64[n], ms, stamped by the broker.
+        viewed_at: int64[n], ms, corrected time of the view.
+        received_at: int64[n], ms, the log time where the sender did not set it.
+    """
+    n = len(log_time)
+    user_agent = _TEXTS.column(columns["user_agent"], n)
+    screen = _TEXTS.column(columns["screen"], n)
+    language = _TEXTS.column(columns["language"], n)
+    address = ADDRESSES.column(columns["ip"], n)
+    tz = _floats(columns["tz_offset_min"])
+    occurred_at, sent_at = _ints(columns["occurred_at"]), _ints(columns["sent_at"])
+    looks = combine(user_agent, screen, language, np.nan_to_num(tz, nan=_NO_TZ).astype(np.int64))
+    return Batch(
+        viewer=text_keys(columns["viewer_id"], n),
+        promoter=_IDS.column(columns["promoter_id"], n),
+        post=_IDS.column(columns["post_id"], n),
+        address=address,
+        prefix=prefix_of(address),
+        device=np.where(user_agent == 0, np.uint64(0), looks),
+        user_agents=columns["user_agent"],
+        platforms=columns["platform"],
+        log_time=log_time,
+        viewed_at=viewed_at,
+        watch_ms=_ints(columns["watch_ms"]),
+        duration_ms=_ints(columns["duration_ms"]),
+        visible_pct=_floats(columns["visible_pct"]),
+        interactions=_floats(columns["interactions"]),
+        muted=_floats(columns["muted"]),
+        autoplay=_floats(columns["autoplay"]),
+        tz_offset_min=tz,
+        send_delay_ms=(sent_at - occurred_at).astype(np.float64),
+        clock_skew_ms=(received_at - sent_at).astype(np.float64),
+    )
 
 
 def batch_of_views(
     views: Sequence[View], log_time: Ints, viewed_at: Ints, received_at: Ints
 ) -> Batch:
-    """The batch of n decoded views.
+    """The batch of n decoded views; see `batch_of_columns`."""
+    return batch_of_columns(columns_of(views), log_time, viewed_at, received_at)
 
-    Args:
-        views: n views.
-        log_time: int64[n], ms, stamped by the broker.
-        viewed_at: int64[n], ms, corrected time of the view.
-        received_at: int64[n], ms, the log time where the sender did not set it.
-    """
-    n = len(views)
-    user_agents = [view.user_agent for view in views]
-    user_agent = _TEXTS.column(user_agents, n)
-    screen = _TEXTS.column([view.screen for view in views], n)
-    language = _TEXTS.column([view.language for view in views], n)
-    address = ADDRESSES.column([view.ip for view in views], n)
-    interactions = _floats([view.interactions for view in views])
-    muted = _floats([view.muted for view in views])
-    autoplay = _floats([view.autoplay for view in views])
-    tz = _floats([view.tz_offset_min for view in views])
-    occurred_at = np.fromiter([view.occurred_at for view in views], np.int64, n)
-    sent_at = np.fromiter([view.sent_at for view in views], np.int64, n)
-    looks = combine(user_agent, screen, language, np.nan_to_num(tz, nan=_NO_TZ).astype(np.int64))
-    return Batch(
-        viewer=text_keys([view.viewer_id for view in views], n),
-        promoter=_IDS.column([view.promoter_id for view in views], n),
-        post=_IDS.column([view.post_id for view in views], n),
-        address=address,
-        prefix=prefix_of(address),
-        device=np.where(user_agent == 0, np.uint64(0), looks),
-        user_agents=user_agents,
-        platforms=[view.platform for view in views],
-        log_time=log_time,
-        viewed_at=viewed_at,
-        watch_ms=np.fromiter([view.watch_ms for view in views], np.int64, n),
-        duration_ms=np.fromiter([view.duration_ms for view in views], np.int64, n),
-        visible_pct=np.fromiter([view.visible_pct for view in views], np.float64, n),
-        interactions=interactions,
-        muted=muted,
-        autoplay=autoplay,
-        tz_offset_min=tz,
-        send_delay_ms=(sent_at - occurred_at).astype(np.float64),
-        clock_skew_ms=(received_at - sent_at).astype(np.float64),
-    )
+
+def _floats(column: pa.Array) -> Floats:
+    floats: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return floats
+
+
+def _ints(column: pa.Array) -> Ints:
+    return column.to_numpy().astype(np.int64, copy=False)  # type: ignore[no-any-return]
 
 
 def batch_of_accepted(accepted: pa.Table) -> Accepted:

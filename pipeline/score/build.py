@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from models.judge import Judged
 from pipeline.score.admit import Times
-from pipeline.score.columns import Column
 from pipeline.score.refuse import Refused
 from schemas.block import ACCEPTED, REFUSED
 from schemas.catalogue import Catalogue
+from schemas.columns import Column
 
 
 def accepted_batch(

@@ -7,21 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.batch import batch_of_views
-from models.counters import Counts
+from models.batch import batch_of_columns
 from models.features import assemble, prepare
 from models.judge import Judge, Judged
 from models.velocity import Velocity
 from pipeline.score.admit import Clock, Times, admit, times_of
 from pipeline.score.build import accepted_batch, refused_batch
 from pipeline.score.catalogue import CatalogueCache
-from pipeline.score.columns import Column, columns_of
 from pipeline.score.decode import decode
 from pipeline.score.policy import POLICY_VERSION, days_of, pair_digests, qualify
 from pipeline.score.refuse import Refused, refuse_view
 from pipeline.score.state import State
 from pipeline.score.window import digests
 from schemas.block import encode_block
+from schemas.columns import Column, columns_of
 from schemas.metrics import ACCEPTED, BLOCK_ROWS, EVENTS, REFUSED, STEP_SECONDS
 from schemas.verdicts import Reason, Refusal, Verdict
 from schemas.view import View
@@ -59,7 +58,7 @@ async def score(records: Sequence[Any], partition: int, state: State, tools: Too
         views, kept, times = _only(fresh, views, kept, times)
     with STEP_SECONDS.labels("columns").time():
         columns = columns_of(views)
-    judged = await _judge(views, columns, times, state, tools)
+    judged = await _judge(columns, times, state, tools)
     with STEP_SECONDS.labels("build").time():
         refused += late
         offsets = [record.offset for record in kept]
@@ -99,28 +98,16 @@ def _fresh(
     return fresh, [refuse_view(views[i], kept[i], Refusal.DUPLICATE, detail) for i in repeated]
 
 
-async def _judge(
-    views: list[View], columns: dict[str, Column], times: Times, state: State, tools: Tools
-) -> Judged:
+async def _judge(columns: dict[str, Column], times: Times, state: State, tools: Tools) -> Judged:
     with STEP_SECONDS.labels("features").time():
-        batch = batch_of_views(views, times.log_time, times.viewed_at, times.received_at)
+        batch = batch_of_columns(columns, times.log_time, times.viewed_at, times.received_at)
         prepared = prepare(batch, state.viewers)
     with STEP_SECONDS.labels("velocity").time():
-        # A block without views has nothing to ask, and must not wait for Redis.
-        asked = (
-            tools.velocity.add(prepared.keys, prepared.increments)
-            if len(times.log_time)
-            else _nothing()
-        )
-        counts = await asked
+        counts = await tools.velocity.add(prepared.keys, prepared.increments)
     with STEP_SECONDS.labels("judge").time():
         features = assemble(prepared, counts)
         judged = tools.judge.judge(batch, features, qualify(batch), velocity_up=counts is not None)
         return _only_once_a_day(judged, columns, times, state)
-
-
-async def _nothing() -> Counts:
-    return np.empty((0, 2), np.uint32)
 
 
 def _only_once_a_day(

@@ -1,4 +1,4 @@
-"""Step 3: views to columns, once for everything that comes after."""
+"""Views as columns, taken apart once for everything that comes after decoding."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
