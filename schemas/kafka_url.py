@@ -12,9 +12,21 @@ class KafkaUrl(NamedTuple):
 
     @classmethod
     def parse(cls, url: str) -> "KafkaUrl":
-        """Raises ValueError on an option that is not known."""
+        """Reads a URL.
+
+        Raises:
+            ValueError: no server, or an option that is not known; holds no value of an option.
+        """
         parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        if not parts.netloc:
+            raise ValueError("no server in VIEWLEDGER_KAFKA; kafka://host:port is the least")
+        try:
+            options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        except ValueError:
+            # What it says repeats the text, which may be a part of a password.
+            raise ValueError(
+                "an option without a value in VIEWLEDGER_KAFKA; write & in a value as %26"
+            ) from None
         unknown = set(options) - set(_LIBRDKAFKA)
         if unknown:
             raise ValueError(

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.kafka_url import KafkaUrl
 
 Service = Literal["kafka", "clickhouse", "postgres", "redis"]
 SERVICES: tuple[Service, ...] = ("kafka", "clickhouse", "postgres", "redis")
@@ -60,6 +62,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level of what is logged"
     )
+
+    @field_validator("kafka")
+    @classmethod
+    def _check_kafka(cls, url: str | None) -> str | None:
+        if url is not None:
+            KafkaUrl.parse(url)
+        return url
 
     @property
     def endpoints_file(self) -> Path:
