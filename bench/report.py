@@ -1,0 +1,209 @@
+"""The results as tables: on the terminal, and in docs/performance.md."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+Results = dict[str, Any]
+"""What `bench/results/*.json` holds: `machine`, `commit`, `date`, `stages` by name."""
+
+_VANILLA = ("vanilla_per_event", "vanilla_take_1000")
+
+
+class Sheet(NamedTuple):
+    """A table; the first column is text, the others are figures."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+class Target(NamedTuple):
+    """A figure that is wanted."""
+
+    what: str
+    wanted: float
+    at_least: bool
+    measure: Callable[[Results], float]
+    """Of the stages; KeyError where one of them was not run."""
+
+    def reached(self, value: float) -> bool:
+        """Whether `value` is good enough."""
+        return value >= self.wanted if self.at_least else value <= self.wanted
+
+
+def fastest_vanilla(stages: Results) -> float:
+    """Events per CPU-second of the faster variant: what score is compared with."""
+    return max(float(stages[name]["per_cpu_s"]) for name in _VANILLA)
+
+
+TARGETS = (
+    Target("score, events per CPU-second", 100_000, True, lambda s: s["score"]["per_cpu_s"]),
+    Target(
+        "score ÷ vanilla Faust, both per CPU-second",
+        12,
+        True,
+        lambda s: s["score"]["per_cpu_s"] / fastest_vanilla(s),
+    ),
+    Target(
+        "score ÷ merely reading, both per CPU-second",
+        0.25,
+        True,
+        lambda s: s["score"]["per_cpu_s"] / s["read"]["per_cpu_s"],
+    ),
+    Target("restore, events/s", 1_000_000, True, lambda s: s["restore"]["per_s"]),
+    Target(
+        "duplicate window, bytes per event sealed",
+        24,
+        False,
+        lambda s: s["restore"]["window_bytes_per_event"],
+    ),
+    Target("store, rows/s", 150_000, True, lambda s: s["store"]["per_s"]),
+    Target("book, the worker, views/s", 100_000, True, lambda s: s["book"]["per_s"]),
+    Target("book, 1,000 pairs, views/s", 100_000, True, lambda s: s["book_alone"]["per_s"]),
+)
+
+
+def sheets(results: Results) -> list[Sheet]:
+    """All tables of a run, without those whose stages were not run."""
+    stages = results["stages"]
+    made = [
+        _targets(stages),
+        _stages(stages),
+        _services(stages),
+        _steps(stages),
+        _latency(stages),
+    ]
+    return [sheet for sheet in made if sheet.rows]
+
+
+def _targets(stages: Results) -> Sheet:
+    rows = []
+    for target in TARGETS:
+        try:
+            value = target.measure(stages)
+        except KeyError:
+            continue
+        wanted = f"{'≥' if target.at_least else '≤'} {target.wanted:,g}"
+        reached = "yes" if target.reached(value) else "**no**"
+        rows.append([target.what, wanted, figure(value), reached])
+    return Sheet("What is wanted", ["", "wanted", "measured", "reached"], rows)
+
+
+def _stages(stages: Results) -> Sheet:
+    head = ["stage", "events", "wall s", "CPU s", "events/s", "events/CPU-s", "peak MB"]
+    rows = [
+        [
+            name,
+            f"{one['events']:,}",
+            f"{one['wall_s']:.2f}",
+            f"{one['cpu_s']:.2f}",
+            figure(one["per_s"]),
+            figure(one["per_cpu_s"]),
+            f"{one['peak_rss'] / 2**20:,.0f}",
+        ]
+        for name, one in stages.items()
+        if "cpu_s" in one
+    ]
+    return Sheet("Stages", head, rows)
+
+
+def _services(stages: Results) -> Sheet:
+    """Who else was busy: a stage that waits is bounded by one of these."""
+    measured = {name: one for name, one in stages.items() if "services_cpu_s" in one}
+    names = sorted({service for one in measured.values() for service in one["services_cpu_s"]})
+    rows = [
+        [
+            name,
+            f"{one['cpu_s'] / one['wall_s']:.0%}",
+            *(f"{one['services_cpu_s'][service] / one['wall_s']:.0%}" for service in names),
+        ]
+        for name, one in measured.items()
+    ]
+    return Sheet("Share of a core that each was busy", ["stage", "worker", *names], rows)
+
+
+def _steps(stages: Results) -> Sheet:
+    if "score" not in stages:
+        return Sheet("", [], [])
+    one = stages["score"]
+    # All steps but velocity hold the event loop: their time is CPU time of the worker.
+    steps = {name: seconds for name, seconds in one["steps_s"].items() if name != "velocity"}
+    steps["everything else"] = max(0.0, one["cpu_s"] - sum(steps.values()))
+    rows = [
+        [name, f"{seconds / one['events'] * 1e6:.2f}", f"{seconds / one['cpu_s']:.0%}"]
+        for name, seconds in steps.items()
+    ]
+    return Sheet("Steps of score", ["step", "µs per event", "share of the CPU time"], rows)
+
+
+def _latency(stages: Results) -> Sheet:
+    if "latency" not in stages:
+        return Sheet("", [], [])
+    one = stages["latency"]
+    rows = [
+        [name, *(f"{one[key][quantile]:.2f}" for quantile in ("p50", "p99"))]
+        for name, key in (
+            ("from due to visible", "visible_s"),
+            ("of it from views.raw to views.scored", "scored_s"),
+            ("of it from views.scored to ClickHouse", "stored_s"),
+        )
+    ]
+    title = (
+        f"From produce to visible in ClickHouse, at {one['rate_per_s']:,.0f} events/s "
+        f"(ClickHouse asked every {one['resolution_s'] * 1000:.0f} ms)"
+    )
+    return Sheet(title, ["seconds", "p50", "p99"], rows)
+
+
+def figure(value: float) -> str:
+    """A number with the digits that mean something."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def show(results: Results) -> None:
+    """Prints all tables."""
+    console = Console()
+    for sheet in sheets(results):
+        table = Table(title=sheet.title, title_justify="left")
+        for number, name in enumerate(sheet.head):
+            table.add_column(name, justify="right" if number else "left")
+        for row in sheet.rows:
+            table.add_row(*(cell.replace("**no**", "[bold red]no[/]") for cell in row))
+        console.print(table)
+
+
+def markdown(results: Results) -> str:
+    """All tables and the machine, for the page."""
+    machine = results["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    lines = [
+        (
+            f"Measured {results['date']} at commit {results['commit']} with "
+            f"`python -m bench --events {results['events']}` on {machine['cpu']}, "
+            f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['kernel']}, "
+            f"Python {machine['python']}; load before it began: {machine['load_before']}."
+        )
+    ]
+    for sheet in sheets(results):
+        lines += ["", f"**{sheet.title}**", "", f"| {' | '.join(sheet.head)} |"]
+        lines.append("|---|" + "---:|" * (len(sheet.head) - 1))
+        lines += [f"| {' | '.join(row)} |" for row in sheet.rows]
+    return "\n".join([*lines, "", f"Packages: {packages}.", ""])
+
+
+def render(page: Path, results: Results) -> None:
+    """Rewrites what is between the two markers of a page.
+
+    Raises:
+        ValueError: the page does not have them.
+    """
+    before, found, rest = page.read_text().partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise ValueError(f"{page} has no {BEGIN} … {END}")
+    page.write_text(f"{before}{BEGIN}\n{markdown(results)}{END}{after}")
