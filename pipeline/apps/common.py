@@ -19,7 +19,8 @@ def new_app(settings: Settings, kind: str, instance: str, *, records: int) -> fa
     Args:
         kind: `score`, `store` or `book`; names the consumer group `viewledger-<kind>`.
         instance: name of this process; a static group member, so that a restart after kill -9
-            does not wait for the session timeout.
+            does not wait for the session timeout. With another number of partitions it is
+            another member: Kafka hands a static member what it had before, and nothing new.
         records: most records in one chunk.
     """
     kafka = KafkaUrl.parse(settings.url("kafka"))
@@ -31,7 +32,9 @@ def new_app(settings: Settings, kind: str, instance: str, *, records: int) -> fa
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
-        consumer_group_instance_id=f"viewledger-{instance}@{socket.gethostname()}",
+        consumer_group_instance_id=(
+            f"viewledger-{instance}-of-{settings.partitions}@{socket.gethostname()}"
+        ),
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=2.0,
         broker_request_timeout=40.0,
