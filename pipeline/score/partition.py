@@ -32,6 +32,14 @@ class Scorer(NamedTuple):
     tools: Tools
 
 
+def window_hours(settings: Settings) -> int:
+    """How long an event id is remembered: whole hours, and one more for the one that runs."""
+    minutes = (
+        settings.accept_window_hours * 60 + settings.future_minutes + settings.window_slack_minutes
+    )
+    return -(-minutes // 60) + 1
+
+
 async def score_partition(scorer: Scorer, feed: Feed) -> None:
     """Owns one partition until it is taken away.
 
@@ -40,20 +48,9 @@ async def score_partition(scorer: Scorer, feed: Feed) -> None:
         LostDataError: the logs do not join up.
     """
     settings = scorer.settings
-    window_hours = (
-        -(
-            -(
-                settings.accept_window_hours * 60
-                + settings.future_minutes
-                + settings.window_slack_minutes
-            )
-            // 60
-        )
-        + 1
-    )
     snapshot = settings.data / "snapshots" / f"{feed.partition}.npz"
     async with ScoredLog(scorer.kafka, feed.partition) as scored:
-        held = await claim(scored, feed.partition, snapshot, window_hours)
+        held = await claim(scored, feed.partition, snapshot, window_hours(settings))
         CLAIMS.labels(str(feed.partition)).inc()
         await feed.start(held.progress.position.next_raw)
         follower = Follower(scored, held.writer, held.progress, feed)
