@@ -29,6 +29,7 @@ def new_app(settings: Settings, kind: str, instance: str, *, records: int) -> fa
         broker=";".join(f"batched://{server}" for server in kafka.servers.split(",")),
         broker_credentials=_credentials(kafka),
         store="memory://",
+        datadir=str(settings.data.absolute() / "run" / f"faust-{kind}"),  # else where it started
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
