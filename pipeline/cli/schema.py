@@ -9,9 +9,7 @@ from pipeline.cli.problems import Problem
 
 
 def schema(
-    out: Annotated[
-        Path | None, typer.Option(help="Where to; standard output if left out.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to; standard output if left out.")] = None,
 ) -> None:
     """Print the JSON Schema of the event view/1, for those who send events."""
     import json
