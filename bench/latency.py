@@ -59,14 +59,12 @@ def measure(settings: Settings, messages: Sequence[Message], rate: float) -> dic
     finally:
         watcher.stop()
     seen = watcher.seen()
-    scored, stored = _legs(settings, len(messages))
     return {
         "events": len(messages),
         "rate_per_s": rate,
         "wall_s": float(late - sent.due[0]),
         "visible_s": _quantiles(latencies(sent, seen)),
-        "scored_s": scored,
-        "stored_s": stored,
+        **_legs(settings, len(messages)),
         "resolution_s": float(np.median(np.diff(seen.at))),
     }
 
@@ -86,25 +84,30 @@ def latencies(sent: Sent, seen: Seen) -> Floats:
     return waited
 
 
-def _quantiles(seconds: Sequence[float] | Floats) -> dict[str, float]:
+def _quantiles(values: Floats) -> dict[str, float]:
     """p50, p99 and the longest."""
-    found = np.quantile(seconds, [0.5, 0.99, 1]).tolist()
+    found = np.quantile(values, [0.5, 0.99, 1]).tolist()
     return dict(zip(("p50", "p99", "max"), found, strict=True))
 
 
-def _legs(settings: Settings, newest: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Of about the newest views: from the raw to the scored log, and from there to the table."""
+def _legs(settings: Settings, newest: int) -> dict[str, Any]:
+    """Of about the newest views: from the raw to the scored log, from there to the table."""
     client = clickhouse.connect(settings.url("clickhouse"))
-    rows = client.query(
+    found = client.query(
         "SELECT (toUnixTimestamp64Milli(scored_time) - toUnixTimestamp64Milli(log_time)) / 1e3,"
-        " (toUnixTimestamp64Milli(stored_at) - toUnixTimestamp64Milli(scored_time)) / 1e3"
+        " (toUnixTimestamp64Milli(stored_at) - toUnixTimestamp64Milli(scored_time)) / 1e3,"
+        " raw_next - raw_from"
         " FROM views JOIN blocks USING (partition, scored_offset)"
         " ORDER BY log_time DESC LIMIT {newest:UInt64}",
         {"newest": newest * 9 // 10},  # some of the events are not accepted
-    ).result_columns
+    )
     client.close()
-    scored, stored = rows
-    return _quantiles(scored), _quantiles(stored)
+    scored, stored, rows = (np.array(column, np.float64) for column in found.result_columns)
+    return {
+        "scored_s": _quantiles(scored),
+        "stored_s": _quantiles(stored),
+        "block_rows": _quantiles(rows),
+    }
 
 
 def _send(settings: Settings, messages: Sequence[Message], rate: float) -> Sent:

@@ -7,6 +7,7 @@ trip per event, which only a simpler program than viewledger can do without.
 """
 
 import math
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,9 +20,10 @@ from models.viewers import KEEP_MS, WINDOWS_MS
 from pipeline.score.policy import RULES
 from schemas.catalogue import Catalogue
 from schemas.verdicts import Reason, Refusal, Verdict
-from schemas.view import View
+from schemas.view import EVENT_ID_PATTERN, MAX_EVENT_BYTES, View
 
 _decode = msgspec.json.Decoder(View).decode
+_event_id_characters = re.compile(EVENT_ID_PATTERN).fullmatch
 _NAN = math.nan
 _DAY_MS, _HOUR_MS = 24 * 3_600_000, 3_600_000
 _LATE_MS, _FUTURE_MS = _DAY_MS, 5 * 60_000
@@ -62,12 +64,16 @@ class Prepared(NamedTuple):
     reasons: int
 
 
-def prepare(known: Known, key: bytes, value: bytes, log_time: int) -> Prepared | Refusal:
+def prepare(known: Known, key: bytes | None, value: bytes, log_time: int) -> Prepared | Refusal:
     """Everything up to the model."""
     try:
         view = _decode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return Refusal.NOT_JSON
+    if len(value) > MAX_EVENT_BYTES:
+        return Refusal.TOO_LARGE
+    if not _event_id_characters(view.event_id):
+        return Refusal.INVALID_ID
     received_at = view.received_at or log_time
     viewed_at = view.occurred_at + received_at - view.sent_at
     refusal = _admit(known, view, key, viewed_at, log_time)
@@ -108,7 +114,9 @@ def finish(known: Known, prepared: Prepared, score: float) -> dict[str, Any]:
     }
 
 
-def _admit(known: Known, view: View, key: bytes, viewed_at: int, log_time: int) -> Refusal | None:
+def _admit(
+    known: Known, view: View, key: bytes | None, viewed_at: int, log_time: int
+) -> Refusal | None:
     if key != view.viewer_id.encode():
         return Refusal.KEY_MISMATCH
     promoter = known.catalogue.promoters.get(view.promoter_id)

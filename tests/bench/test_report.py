@@ -1,0 +1,110 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.report import BEGIN, END, TARGETS, fastest_vanilla, figure, markdown, render, sheets
+
+
+def stage(events: int, wall_s: float, cpu_s: float, **more: Any) -> dict[str, Any]:
+    rates = {"per_s": events / wall_s, "per_cpu_s": events / cpu_s}
+    return {"events": events, "wall_s": wall_s, "cpu_s": cpu_s, "peak_rss": 2**20, **rates, **more}
+
+
+def results(**stages: Any) -> dict[str, Any]:
+    machine = {
+        "cpu": "a CPU", "cores": 2, "memory_gb": 8.0, "kernel": "Linux 6", "python": "3.11.7",
+        "packages": {"numpy": "2.4.6"}, "load_before": 0.1,
+    }  # fmt: skip
+    return {
+        "date": "2026-01-05T00:00:00+00:00",
+        "commit": "abc1234",
+        "events": 1000,
+        "machine": machine,
+        "stages": stages,
+    }
+
+
+SCORE = stage(
+    1_000_000, 10, 8, steps_s={"decode": 2.0, "velocity": 9.0}, services_cpu_s={"redis": 1.0}
+)
+STAGES = {
+    "read": stage(1_000_000, 2.5, 2.5),
+    "vanilla_per_event": stage(1_000, 1, 1),
+    "vanilla_take_1000": stage(10_000, 2, 1),
+    "score": SCORE,
+}
+
+
+def rows(found: dict[str, Any], title: str) -> dict[str, list[str]]:
+    return {
+        row[0]: row[1:]
+        for sheet in sheets(found)
+        if sheet.title.startswith(title)
+        for row in sheet.rows
+    }
+
+
+def test_ratios_are_per_cpu_second_and_against_the_faster_variant() -> None:
+    assert fastest_vanilla(STAGES) == 10_000
+    wanted = rows(results(**STAGES), "What is wanted")
+    assert wanted == {
+        "score, events per CPU-second": ["≥ 100,000", "125,000", "yes"],
+        "score ÷ vanilla Faust, both per CPU-second": ["≥ 12", "12.50", "yes"],
+        "score ÷ merely reading, both per CPU-second": ["≥ 0.25", "0.31", "yes"],
+    }
+
+
+def test_a_figure_that_is_missed_is_shown_as_missed() -> None:
+    slow = {**STAGES, "vanilla_take_1000": stage(11_000, 2, 1)}
+    row = rows(results(**slow), "What is wanted")["score ÷ vanilla Faust, both per CPU-second"]
+    assert row == ["≥ 12", "11.36", "**no**"]
+
+
+def test_a_window_that_is_smaller_is_better() -> None:
+    (window,) = (target for target in TARGETS if not target.at_least)
+    assert window.reached(18)
+    assert not window.reached(24.1)
+
+
+def test_waiting_for_redis_is_no_cpu_time_of_a_step() -> None:
+    steps = rows(results(**STAGES), "Steps of score")
+    assert steps == {"decode": ["2.00", "25%"], "everything else": ["6.00", "75%"]}
+
+
+def test_only_what_was_run_is_shown() -> None:
+    assert sheets(results()) == []
+    latency = {
+        "events": 10, "rate_per_s": 20_000.0, "wall_s": 5.0, "resolution_s": 0.025,
+        **{name: {"p50": 0.5, "p99": 1.25} for name in ("visible_s", "scored_s", "stored_s")},
+    }  # fmt: skip
+    (sheet,) = sheets(results(latency=latency))
+    assert sheet.rows[0] == ["from due to visible", "0.50", "1.25"]
+    assert "20,000 events/s" in sheet.title
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1_234_567.8, "1,234,568"), (11.97, "11.97"), (0.273, "0.27")]
+)
+def test_figures(value: float, text: str) -> None:
+    assert figure(value) == text
+
+
+def test_rendering_replaces_only_what_is_between_the_markers(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    found = results(**STAGES)
+    render(page, found)
+    once = page.read_text()
+    render(page, found)
+    assert page.read_text() == once
+    assert once == f"before\n{BEGIN}\n{markdown(found)}{END}\nafter\n"
+    assert "| read | 1,000,000 | 2.50 | 2.50 | 400,000 | 400,000 | 1 |" in once
+
+
+def test_a_page_without_markers_is_not_touched(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"no end: {BEGIN}\n")
+    with pytest.raises(ValueError, match="has no"):
+        render(page, results())
+    assert page.read_text() == f"no end: {BEGIN}\n"

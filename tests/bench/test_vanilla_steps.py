@@ -1,0 +1,114 @@
+"""The comparison is only fair if the vanilla agent comes to the same results."""
+
+import asyncio
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pytest
+
+from bench.vanilla_steps import Known, Prepared, finish, prepare
+from models.counters import Ints, LocalCounters
+from models.hashing import Keys, combine
+from models.judge import Judge
+from models.lists import load_lists
+from models.registry import load_model
+from pipeline.score.admit import Clock
+from pipeline.score.state import empty_state
+from pipeline.score.steps import Tools, score
+from pipeline.simulate.simulate import make_traffic
+from pipeline.simulate.traffic import START_MS
+from pipeline.simulate.writer import chunks
+from schemas.block import decode_block
+from schemas.catalogue import Catalogue
+from schemas.verdicts import Verdict
+
+EVENTS = 6_000
+BLOCK = 1_500
+
+
+class Record(NamedTuple):
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[()] = ()
+
+
+class Catalogued:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def current(self, _campaigns: object, _promoters: object) -> Catalogue:
+        return self._catalogue
+
+
+def day() -> tuple[Catalogue, list[Record]]:
+    traffic = make_traffic(EVENTS, seed=3)
+    catalogue = Catalogue(
+        version=1,
+        campaigns={one.campaign_id: one for one in traffic.catalogue.campaigns},
+        promoters={one.promoter_id: one for one in traffic.catalogue.promoters},
+    )
+    values = [
+        value
+        for chunk in chunks(traffic.views, traffic.delivered, traffic.catalogue.posts)
+        for value in chunk.events.split(b"\n")[: chunk.lines]
+    ]
+    log_time = (START_MS + traffic.delivered.received_at).tolist()
+    pairs = enumerate(zip(log_time, values, strict=True))
+    return catalogue, [Record(i, at, key_of(value), value) for i, (at, value) in pairs]
+
+
+def key_of(value: bytes) -> bytes | None:
+    try:
+        return msgspec.json.decode(value)["viewer_id"].encode()
+    except Exception:
+        return None
+
+
+def in_blocks(catalogue: Catalogue, records: list[Record]) -> dict[int, tuple[int, int]]:
+    state = empty_state(27)
+    clock = Clock(24 * 3_600_000, 5 * 60_000)
+    tools = Tools(Catalogued(catalogue), Judge("champion"), LocalCounters(), clock)
+    found: dict[int, tuple[int, int]] = {}
+    for start in range(0, len(records), BLOCK):
+        made = asyncio.run(score(records[start : start + BLOCK], 0, state, tools))
+        accepted = decode_block(made.value).accepted
+        for row in accepted.select(["raw_offset", "verdict", "reasons"]).to_pylist():
+            found[row["raw_offset"]] = row["verdict"], row["reasons"]
+    return found
+
+
+def one_by_one(catalogue: Catalogue, records: list[Record]) -> dict[int, tuple[int, int]]:
+    model = load_model("champion")
+    known = Known(catalogue, load_lists(), model.threshold, set(), set(), {}, {}, {})
+    prepared = {
+        record.offset: found
+        for record in records
+        if isinstance(found := prepare(known, record.key, record.value, record.timestamp), Prepared)
+    }
+    scores = model.predict(np.array([one.features for one in prepared.values()]))
+    made = [finish(known, one, s) for one, s in zip(prepared.values(), scores, strict=True)]
+    results = zip(prepared, made, strict=True)
+    return {offset: (one["verdict"], one["reasons"]) for offset, one in results}
+
+
+def without_phase(entity: Keys, viewed_at: Ints, window_ms: int) -> Keys:
+    bucket = (viewed_at // window_ms).astype(np.uint64)
+    return (bucket << np.uint64(48)) | (combine(entity) >> np.uint64(16))
+
+
+def test_vanilla_does_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each counter begins anew at a moment that the hash of its entity decides. The two have
+    # different hashes, so for once all begin at the full hour.
+    monkeypatch.setattr("models.counters._key", without_phase)
+    monkeypatch.setattr("bench.vanilla_steps.hash", lambda _: 0, raising=False)
+    catalogue, records = day()
+    vanilla = one_by_one(catalogue, records)
+    assert vanilla == in_blocks(catalogue, records)
+    assert {verdict for verdict, _ in vanilla.values()} == {
+        Verdict.VALID,
+        Verdict.UNQUALIFIED,
+        Verdict.INVALID,
+    }
