@@ -107,7 +107,8 @@ def test_damaged_gzip_says_after_which_line(tmp_path):
     lines = b"".join(b'{"schema":"view/1","event_id":"%032d"}\n' % i for i in range(20_000))
     packed = gzip.compress(lines)
     path.write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(Problem, match=r"events.ndjson.gz: damaged gzip, a little after line \d{3,}"):
+    said = r"events.ndjson.gz: damaged gzip, a little after line \d{3,}"
+    with pytest.raises(Problem, match=said):
         survey(path, "view", lambda done: None)
     damaged = bytearray(packed)
     damaged[len(packed) // 2] ^= 255
