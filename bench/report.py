@@ -88,7 +88,7 @@ def _targets(stages: Results) -> Sheet:
             value = target.measure(stages)
         except KeyError:
             continue
-        wanted = f"{'≥' if target.at_least else '≤'} {target.wanted:,g}"
+        wanted = f"{'≥' if target.at_least else '≤'} {target.wanted:,}"
         reached = "yes" if target.reached(value) else "**no**"
         rows.append([target.what, wanted, figure(value), reached])
     return Sheet("What is wanted", ["", "wanted", "measured", "reached"], rows)
@@ -131,9 +131,11 @@ def _steps(stages: Results) -> Sheet:
     if "score" not in stages:
         return Sheet("", [], [])
     one = stages["score"]
-    # All steps but velocity hold the event loop: their time is CPU time of the worker.
+    # All steps but velocity hold the event loop: their time is that of the main thread, plus
+    # what it waited for the GIL and for its core.
     steps = {name: seconds for name, seconds in one["steps_s"].items() if name != "velocity"}
-    steps["everything else"] = max(0.0, one["cpu_s"] - sum(steps.values()))
+    steps["rest of the main thread"] = max(0.0, one["main_thread_cpu_s"] - sum(steps.values()))
+    steps["other threads: fetching"] = one["cpu_s"] - one["main_thread_cpu_s"]
     rows = [
         [name, f"{seconds / one['events'] * 1e6:.2f}", f"{seconds / one['cpu_s']:.0%}"]
         for name, seconds in steps.items()

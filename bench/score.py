@@ -27,6 +27,7 @@ def measure(settings: Settings, events: int) -> dict[str, Any]:
     refused = metrics.by_label("viewledger_refused_total")
     return measured.to_json(
         services_cpu_s=run.services_cpu_s,
+        main_thread_cpu_s=run.main_thread_cpu_s,
         blocks=int(metrics.total("viewledger_block_rows_count")),
         accepted={k: int(v) for k, v in metrics.by_label("viewledger_accepted_total").items()},
         refused={k: int(v) for k, v in refused.items()},

@@ -52,6 +52,8 @@ class Run(NamedTuple):
     measured: Measured
     metrics: Metrics
     """When it was done."""
+    main_thread_cpu_s: float
+    """Of the event loop; the rest is fetching, inserting and what else has threads."""
     services_cpu_s: dict[str, float]
     """What the services used meanwhile: what else is there to bound it."""
 
@@ -145,16 +147,20 @@ def watch(
     measured = Measured(
         events, end.wall - start.wall, end.cpu - start.cpu, peak_rss(worker.process)
     )
-    return Run(measured, end.metrics, spent(services, services_cpu(settings)))
+    main = end.main_cpu - start.main_cpu
+    return Run(measured, end.metrics, main, spent(services, services_cpu(settings)))
 
 
 class _Look(NamedTuple):
     wall: float
     cpu: float
+    main_cpu: float
     metrics: Metrics
 
 
 def _look(worker: Worker) -> _Look:
     metrics = metrics_of(worker)
     times = worker.process.cpu_times()
-    return _Look(time.perf_counter(), times.user + times.system, metrics)
+    main = next(one for one in worker.process.threads() if one.id == worker.process.pid)
+    main_cpu = main.user_time + main.system_time
+    return _Look(time.perf_counter(), times.user + times.system, main_cpu, metrics)
