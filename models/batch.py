@@ -1,7 +1,7 @@
 """The columns that judging needs, of a block of accepted views."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +105,20 @@ def batch_of_views(
 ) -> Batch:
     """The batch of n decoded views; see `batch_of_columns`."""
     return batch_of_columns(columns_of(views), log_time, viewed_at, received_at)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Several batches as one, in their order."""
+    if len(batches) == 1:
+        return batches[0]
+    columns = zip(*batches, strict=True)
+    return Batch(*(_joined(column) for column in columns))
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    return [item for part in parts for item in part]
 
 
 def _floats(column: pa.Array) -> Floats:

@@ -7,30 +7,14 @@ import numpy as np
 import pyarrow as pa
 
 from models.judge import Judged
-from pipeline.score.admit import Times
 from pipeline.score.refuse import Refused
 from schemas.block import ACCEPTED, REFUSED
-from schemas.catalogue import Catalogue
-from schemas.columns import Column
 
 
-def accepted_batch(
-    columns: Mapping[str, Column],
-    offsets: Sequence[int],
-    times: Times,
-    judged: Judged,
-    catalogue: Catalogue,
-) -> pa.RecordBatch:
-    """n accepted views with their verdicts and prices, by the schema `ACCEPTED`."""
-    campaigns = [catalogue.campaigns[campaign_id] for campaign_id in columns["campaign_id"]]
-    made: dict[str, Any] = {
+def accepted_batch(columns: Mapping[str, pa.Array], judged: Judged) -> pa.RecordBatch:
+    """n accepted views with their verdicts, by the schema `ACCEPTED`."""
+    made = {
         **columns,
-        "raw_offset": offsets,
-        "log_time": times.log_time,
-        "viewed_at": times.viewed_at,
-        "received_at": times.received_at,
-        "currency": [campaign.currency for campaign in campaigns],
-        "rate_micros": [campaign.rate_micros for campaign in campaigns],
         "verdict": judged.verdict,
         "reasons": judged.reasons,
         # NaN is how "not judged" travels through numpy; in the log it is null.

@@ -26,8 +26,10 @@ class CatalogueCache:
         self._connection: psycopg.Connection | None = None
         self._lock = asyncio.Lock()
 
-    async def current(self, campaigns: Collection[str], promoters: Collection[str]) -> Catalogue:
-        """A catalogue that is at most 5 s old, and brand-new if it lacks one of the given ids.
+    async def current(
+        self, campaigns: Collection[str], promoters: Collection[str], since: float
+    ) -> Catalogue:
+        """A catalogue that is at most 5 s old, and newer than `since` if it lacks a given id.
 
         Waits for Postgres only as long as no catalogue was ever loaded.
         """
@@ -41,7 +43,7 @@ class CatalogueCache:
                 known.promoters.keys() >= set(promoters)
             )
             # While Postgres is away, it is asked every few seconds, not for every block.
-            if age > _MAX_AGE_S or (lacking and not self._away):
+            if age > _MAX_AGE_S or (lacking and self._checked < since and not self._away):
                 await self._refresh()
             return self._catalogue
 

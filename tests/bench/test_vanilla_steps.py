@@ -39,7 +39,7 @@ class Catalogued:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
-    async def current(self, _campaigns: object, _promoters: object) -> Catalogue:
+    async def current(self, _campaigns: object, _promoters: object, _since: float) -> Catalogue:
         return self._catalogue
 
 

@@ -38,6 +38,8 @@ class FixedCatalogue:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
-    async def current(self, _campaigns: Collection[str], _promoters: Collection[str]) -> Catalogue:
+    async def current(
+        self, _campaigns: Collection[str], _promoters: Collection[str], _since: float
+    ) -> Catalogue:
         """The catalogue."""
         return self._catalogue

@@ -1,0 +1,111 @@
+"""Steps 1 to 4 on a slice: decode, admit, leave out duplicates, take apart into columns.
+
+A slice is so small that what is decoded is still in the processor's cache when it is taken
+apart; its Python objects are gone before the next slice. From there on everything is arrays.
+"""
+
+from collections.abc import Sequence
+from itertools import compress
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from models.batch import Batch, batch_of_columns
+from pipeline.score.admit import Clock, Times, admit, times_of
+from pipeline.score.catalogue import CatalogueCache
+from pipeline.score.decode import decode
+from pipeline.score.refuse import Refused, refuse_view
+from pipeline.score.state import State
+from pipeline.score.window import digests
+from schemas.block import ACCEPTED
+from schemas.columns import columns_of
+from schemas.metrics import STEP_SECONDS
+from schemas.verdicts import Refusal
+from schemas.view import View
+
+SLICE = 1024
+
+
+class Taken(NamedTuple):
+    """The views of a slice that are to be judged, and the events that are not."""
+
+    batch: Batch
+    columns: dict[str, pa.Array]
+    """Of `ACCEPTED`, all but the three that judging adds."""
+    rejected: list[Refused]
+    duplicates: list[Refused]
+
+
+async def take(
+    records: Sequence[Any], since: float, state: State, catalogues: CatalogueCache, clock: Clock
+) -> Taken:
+    """Takes the fresh ones of some records into the duplicate window.
+
+    Args:
+        since: `time.monotonic()` when the block was begun: an id is unknown only by a catalogue
+            that is newer.
+    """
+    with STEP_SECONDS.labels("decode").time():
+        views, kept, rejected = decode(records)
+        times = times_of(views, kept)
+    campaigns = {view.campaign_id for view in views}
+    promoters = {view.promoter_id for view in views}
+    catalogue = await catalogues.current(campaigns, promoters, since)
+    with STEP_SECONDS.labels("admit").time():
+        admitted, late = admit(views, kept, times, catalogue, clock)
+        views, kept, times = _only(admitted, views, kept, times)
+        fresh, duplicates = _fresh(views, kept, times, state)
+        views, kept, times = _only(fresh, views, kept, times)
+    with STEP_SECONDS.labels("columns").time():
+        columns = columns_of(views)
+        batch = batch_of_columns(columns, times.log_time, times.viewed_at, times.received_at)
+        priced = [catalogue.campaigns[campaign_id] for campaign_id in columns["campaign_id"]]
+        columns |= {
+            "raw_offset": [record.offset for record in kept],
+            "log_time": times.log_time,
+            "viewed_at": times.viewed_at,
+            "received_at": times.received_at,
+            "currency": [campaign.currency for campaign in priced],
+            "rate_micros": [campaign.rate_micros for campaign in priced],
+        }
+        return Taken(batch, _arrays(columns), rejected + late, duplicates)
+
+
+def _arrays(columns: dict[str, Any]) -> dict[str, pa.Array]:
+    return {
+        name: column if isinstance(column, pa.Array) else pa.array(column, _TYPE[name])
+        for name, column in columns.items()
+    }
+
+
+_TYPE = {field.name: field.type for field in ACCEPTED}
+
+
+def _only(
+    mask: Any, views: list[View], kept: list[Any], times: Times
+) -> tuple[list[View], list[Any], Times]:
+    if mask.all():
+        return views, kept, times
+    return (
+        list(compress(views, mask)),
+        list(compress(kept, mask)),
+        Times(*(column[mask] for column in times)),
+    )
+
+
+def _fresh(
+    views: list[View], kept: list[Any], times: Times, state: State
+) -> tuple[Any, list[Refused]]:
+    """Exact duplicates, in the window and within the slice; the fresh ones enter the window."""
+    found = digests([view.event_id for view in views])
+    if not found:
+        return np.ones(0, np.bool_), []
+    fresh = ~state.events.seen(found, int(times.log_time.max()))
+    first = dict(zip(reversed(found), range(len(found) - 1, -1, -1), strict=True))
+    if len(first) < len(found):
+        fresh &= np.array([first[one] == i for i, one in enumerate(found)], np.bool_)
+    state.events.add(list(compress(found, fresh)), times.log_time[fresh])
+    repeated = np.flatnonzero(~fresh).tolist()
+    detail = "event_id was accepted before"
+    return fresh, [refuse_view(views[i], kept[i], Refusal.DUPLICATE, detail) for i in repeated]
