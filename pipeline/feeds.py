@@ -19,6 +19,8 @@ from pipeline.transport import Chunk, Consumer
 log = structlog.get_logger()
 
 _PAUSE_S = 0.5
+_ENOUGH_RECORDS = 16_384
+"""Fetched for a partition and not yet taken."""
 
 
 class StartOverError(Exception):
@@ -31,7 +33,10 @@ class Feed:
     def __init__(self, consumer: Consumer, tp: TP) -> None:
         self._consumer = consumer
         self._tp = tp
-        self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(maxsize=2)
+        self._chunks: asyncio.Queue[Chunk] = asyncio.Queue()
+        self._records = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self.next: int | None = None
         """The offset that comes next; None until `start`."""
         self.end = 0
@@ -56,22 +61,28 @@ class Feed:
         self.next = None
         self._consumer.stop_fetching(self._tp)
         while not self._chunks.empty():
-            self._chunks.get_nowait()
+            self._count(-len(self._chunks.get_nowait().records))
 
     def finish(self, offset: int, log_time_ms: int) -> None:
         """Says that everything before `offset` is done."""
         self.done, self.done_at_ms = offset, log_time_ms
 
     async def put(self, chunk: Chunk) -> None:
-        """Hands in a chunk; waits while the task is busy."""
+        """Hands in a chunk; waits while the task has a lot to do.
+
+        Records are counted, not chunks: many small ones must not hold up other partitions.
+        """
         self.end = max(self.end, chunk.end)
+        await self._room.wait()
         if self.next is not None:
-            await self._chunks.put(chunk)
+            self._count(len(chunk.records))
+            self._chunks.put_nowait(chunk)
 
     async def take(self) -> Chunk:
         """The next chunk, which starts exactly where the last one ended."""
         while True:
             chunk = await self._chunks.get()
+            self._count(-len(chunk.records))
             assert self.next is not None, "start() comes before take()"
             if chunk.next <= self.next:
                 continue
@@ -82,6 +93,10 @@ class Feed:
                 chunk = chunk.since(self.next)
             self.next = chunk.next
             return chunk
+
+    def _count(self, records: int) -> None:
+        self._records += records
+        (self._room.set if self._records < _ENOUGH_RECORDS else self._room.clear)()
 
 
 class Feeds:

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     window_slack_minutes: int = Field(
         60, ge=1, le=24 * 60, description="how much two retries of one event may disagree on time"
     )
-    block_rows: int = Field(8192, ge=1, le=65536, description="most events in one block")
+    block_rows: int = Field(8192, ge=1, le=32768, description="about how many events make a block")
     linger_ms: int = Field(200, ge=0, le=5000, description="how long a small block waits for more")
     snapshot_seconds: float = Field(30.0, gt=0, description="between two snapshots of the state")
     redis_timeout_ms: int = Field(1000, ge=1, description="after which Redis counts as down")

@@ -35,9 +35,11 @@ def prepare(folder: Path) -> Server:
     (folder / "log4j2.xml").write_text(_LOG4J)
     formatted = folder / "formatted"
     if not formatted.exists():
+        quick = "-XX:TieredStopAtLevel=1"
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
         done = subprocess.run(
-            [*_java(folder), "-XX:TieredStopAtLevel=1", *tool, "-t", cluster, "-c", str(config)],
+            # The id in one word with its option: it may begin with a dash.
+            [*_java(folder), quick, *tool, f"--cluster-id={cluster}", "-c", str(config)],
             capture_output=True,
             text=True,
             env={**os.environ, "LC_ALL": "C.UTF-8"},  # for the JRE to read any path

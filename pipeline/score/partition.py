@@ -143,11 +143,14 @@ class Gathered(NamedTuple):
 
 
 async def _gather(feed: Feed, settings: Settings) -> Gathered:
-    """Enough for a block, or what came within the linger time."""
+    """Enough for a block, or what came within the linger time.
+
+    Half of `block_rows` is enough, so that with the last chunk it stays below one and a half.
+    """
     chunk = await feed.take()
     records, next_offset = chunk.records, chunk.next
     deadline = time.monotonic() + settings.linger_ms / 1000
-    while len(records) < settings.block_rows and next_offset >= feed.end:
+    while len(records) < settings.block_rows / 2:
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
                 chunk = await feed.take()

@@ -4,10 +4,12 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from faust.types import TP
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from pipeline import feeds
 from pipeline.feeds import Feed
 from pipeline.transport import Chunk
 
@@ -80,13 +82,16 @@ def test_offsets_join_up(start: int, fetches: list[tuple[int, str]]) -> None:
     assert asyncio.run(run()) == [i for i in range(start, END) if i % 2 == 0]
 
 
-def test_a_stopped_feed_forgets_and_does_not_block() -> None:
+def test_a_stopped_feed_forgets_and_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "_ENOUGH_RECORDS", 1)
+
     async def run() -> None:
         feed = Feed(Log(), TP("views.raw", 0))  # type: ignore[arg-type]
         await feed.put(chunk(0, 4))  # not started: dropped
         await feed.start(0)
-        waiting = [asyncio.create_task(feed.put(chunk(i, i + 1))) for i in range(4)]
+        waiting = [asyncio.create_task(feed.put(chunk(2 * i, 2 * i + 1))) for i in range(4)]
         await asyncio.sleep(0)
+        assert not waiting[-1].done()
         feed.stop()
         await asyncio.wait_for(asyncio.gather(*waiting), 5)
         await feed.put(chunk(4, 8))
