@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _SEED = 7
 _TIMEOUT_S = 600.0
 _EARNERS = 10
+_WIDTH = 110
 
 
 def register(app: typer.Typer) -> None:
@@ -114,7 +115,7 @@ def _show_caught(caught: "list[Caught]") -> None:
     for one in caught:
         counts = (one.views, one.invalid, one.unqualified, one.held, one.paid)
         table.add_row(one.kind, *(f"{n:,}" for n in counts), f"{one.paid / one.views:.1%}")
-    Console().print(table)
+    Console(width=_WIDTH).print(table)
 
 
 def _show_earned(earners: "list[Earned]") -> None:
@@ -132,4 +133,4 @@ def _show_earned(earners: "list[Earned]") -> None:
         earned = format_micros(one.amount_micros, one.currency)
         counts = (f"{one.views:,}", earned, f"{one.capped_views:,}")
         table.add_row(one.campaign_id, one.promoter_id, *counts)
-    Console().print(table)
+    Console(width=_WIDTH).print(table)

@@ -21,7 +21,7 @@ from sinks import clickhouse, postgres
 from sinks.catalogue import import_campaigns, import_promoters
 from sinks.reconcile import reconcile
 
-EVENTS = 40_000
+EVENTS = 20_000
 EVENTS_PER_SECOND = 1_000
 DRAIN_S = 240
 
