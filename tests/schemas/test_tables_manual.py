@@ -30,11 +30,12 @@ def test_a_query_of_the_ledger(sql: str, stack: Settings) -> None:
 
 
 def test_everything_in_clickhouse_is_explained(stack: Settings) -> None:
+    # `word` is what the tests of the services leave there.
     rows = (
         clickhouse.connect(stack.url("clickhouse"))
         .query(
             "SELECT table, name FROM system.columns"
-            " WHERE database = currentDatabase() AND table != 'schema_migrations'"
+            " WHERE database = currentDatabase() AND table NOT IN ('schema_migrations', 'word')"
         )
         .result_rows
     )
@@ -45,7 +46,7 @@ def test_everything_in_postgres_is_explained(stack: Settings) -> None:
     with postgres.connect(stack) as conn:
         rows = conn.execute(
             "SELECT table_name, column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND table_name != 'schema_migrations'"
+            " WHERE table_schema = 'public' AND table_name NOT IN ('schema_migrations', 'word')"
         ).fetchall()
     assert missing(rows, POSTGRES) == set()
 
