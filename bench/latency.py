@@ -22,7 +22,7 @@ from schemas.settings import Settings
 from schemas.topics import RAW
 from sinks import clickhouse
 
-_POLL_S = 0.02
+_POLL_S = 0.05
 _TICK_S = 0.002
 _PATIENCE_S = 120
 

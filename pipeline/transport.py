@@ -11,6 +11,7 @@ rebalance it goes on from what `next_offset` says.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -78,6 +79,8 @@ class Chunk(NamedTuple):
     """The end of the partition when the chunk was fetched, for the lag."""
     records: list[Any]
     """With `offset`, `timestamp`, `key`, `value`, `headers`, in order."""
+    fetched_at: float = 0.0
+    """In the time of `time.monotonic`."""
 
     def since(self, offset: int) -> "Chunk":
         """The chunk without what lies before `offset`."""
@@ -157,7 +160,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def _fold(self, tp: TP, run: _Run) -> _Folded:
         end = max(self.highwater(tp) or 0, run.stop)
-        chunk = Chunk(tp.partition, run.start, run.stop, end, list(run))
+        chunk = Chunk(tp.partition, run.start, run.stop, end, list(run), time.monotonic())
         return _Folded(tp.topic, chunk, run[-1].timestamp if len(run) else 0)
 
 

@@ -1,5 +1,6 @@
 """`score`: views.raw → views.scored."""
 
+import asyncio
 from functools import partial
 
 import faust
@@ -25,6 +26,7 @@ def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
         Judge(settings.model),
         Velocity(settings.url("redis"), settings.redis_timeout_ms),
         Clock(settings.accept_window_hours * 3_600_000, settings.future_minutes * 60_000),
+        asyncio.Lock(),
     )
     scorer = Scorer(settings, KafkaUrl.parse(settings.url("kafka")), tools)
     feeds = Feeds(app, RAW, partial(score_partition, scorer))

@@ -13,7 +13,7 @@ from pipeline.score.follow import Follower
 from pipeline.score.log import ScoredLog
 from pipeline.score.refuse import Refused
 from pipeline.score.state import save_snapshot, to_arrays
-from pipeline.score.steps import Tools, score
+from pipeline.score.steps import Scored, Tools, score
 from schemas.fencing import Stamp
 from schemas.kafka_url import KafkaUrl
 from schemas.metrics import CLAIMS
@@ -82,26 +82,29 @@ class _Writing:
         self._next_raw = held.progress.position.next_raw
         self._beside = beside
         self._in_flight = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)
+        self._last: asyncio.Task[None] | None = None
         self._save_at = time.monotonic() + scorer.settings.snapshot_seconds
         self._saved_raw = self._next_raw
 
     async def block(self, gathered: "Gathered") -> None:
-        """Scores one range and appends it."""
+        """Scores one range; it is appended while the next one is gathered."""
         made = await score(
             gathered.records, self._feed.partition, self._held.state, self._scorer.tools
         )
-        # What is refused must be safe before the block says that it is done.
-        await asyncio.gather(*[await self._reject(one) for one in made.rejected])
         epoch = self._held.progress.position.epoch
         holes = gathered.next - self._next_raw - len(gathered.records)
         stamp = Stamp("block", self._held.writer, epoch, self._next_raw, gathered.next, holes)
         await self._in_flight.acquire()
-        self._beside.create_task(self._land(await self._scored.send(stamp, made.value)))
+        self._last = self._beside.create_task(self._append(stamp, made, after=self._last))
         self._next_raw = gathered.next
 
-    async def _land(self, sent: Any) -> None:
+    async def _append(self, stamp: Stamp, made: Scored, after: asyncio.Task[None] | None) -> None:
         try:
-            await sent
+            # What is refused must be safe before the block says that it is done.
+            await asyncio.gather(*[await self._reject(one) for one in made.rejected])
+            if after is not None:
+                await after  # and raises what it raised: nothing follows a lost block
+            await self._scored.append(stamp, made.value)
         except KafkaError as error:
             raise StartOverError(f"a block was not appended: {error!r}") from error
         self._in_flight.release()
@@ -143,13 +146,13 @@ class Gathered(NamedTuple):
 
 
 async def _gather(feed: Feed, settings: Settings) -> Gathered:
-    """Enough for a block, or what came within the linger time.
+    """Enough for a block, or what came within the linger time of its oldest record.
 
     Half of `block_rows` is enough, so that with the last chunk it stays below one and a half.
     """
     chunk = await feed.take()
     records, next_offset = chunk.records, chunk.next
-    deadline = time.monotonic() + settings.linger_ms / 1000
+    deadline = chunk.fetched_at + settings.linger_ms / 1000
     while len(records) < settings.block_rows / 2:
         try:
             async with asyncio.timeout(deadline - time.monotonic()):

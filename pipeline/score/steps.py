@@ -1,5 +1,6 @@
 """From raw records to a block: the steps of scoring, in order, for one partition."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ class Tools(NamedTuple):
     judge: Judge
     velocity: Velocity
     clock: Clock
+    turn: asyncio.Lock
+    """Held by the block that is being taken apart."""
 
 
 class Scored(NamedTuple):
@@ -44,11 +47,13 @@ class Scored(NamedTuple):
 
 async def score(records: Sequence[Any], partition: int, state: State, tools: Tools) -> Scored:
     """Judges the records of one raw range and takes the accepted ones into the state."""
-    since = time.monotonic()
-    slices = [
-        await take(records[i : i + SLICE], since, state, tools.catalogue, tools.clock)
-        for i in range(0, max(len(records), 1), SLICE)
-    ]
+    # One block after the other: sharing the processor would make all of them late.
+    async with tools.turn:
+        since = time.monotonic()
+        slices = [
+            await take(records[i : i + SLICE], since, state, tools.catalogue, tools.clock)
+            for i in range(0, max(len(records), 1), SLICE)
+        ]
     columns = {
         name: pa.concat_arrays([one.columns[name] for one in slices]) for name in slices[0].columns
     }

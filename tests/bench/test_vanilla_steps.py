@@ -70,7 +70,7 @@ def key_of(value: bytes) -> bytes | None:
 def in_blocks(catalogue: Catalogue, records: list[Record]) -> dict[int, tuple[int, int]]:
     state = empty_state(27)
     clock = Clock(24 * 3_600_000, 5 * 60_000)
-    tools = Tools(Catalogued(catalogue), Judge("champion"), LocalCounters(), clock)
+    tools = Tools(Catalogued(catalogue), Judge("champion"), LocalCounters(), clock, asyncio.Lock())
     found: dict[int, tuple[int, int]] = {}
     for start in range(0, len(records), BLOCK):
         made = asyncio.run(score(records[start : start + BLOCK], 0, state, tools))

@@ -30,6 +30,7 @@ def tools(counters: Any = None) -> Tools:
         JUDGE,
         counters or LocalCounters(),  # type: ignore[arg-type]
         Clock(late_ms=24 * HOUR, future_ms=300_000),
+        asyncio.Lock(),
     )
 
 
