@@ -111,7 +111,7 @@ def prepare(batch: Batch, viewers: Viewers) -> Prepared:
 
 
 def assemble(prepared: Prepared, counts: Counts | None) -> Matrix:
-    """The features of n views, float64[n, len(FEATURES)], C order; NaN where unknown.
+    """The features of n views, float64[n, len(FEATURES)], Fortran order; NaN where unknown.
 
     Args:
         prepared: the local half.
@@ -139,7 +139,7 @@ def assemble(prepared: Prepared, counts: Counts | None) -> Matrix:
         "viewer_watch_change_s": np.abs(watch - before.last_watch_ms) / 1e3,
         **_velocity(prepared.tallies, counts),
     }
-    matrix = np.empty((len(watch), len(NAMES)))
+    matrix = np.empty((len(watch), len(NAMES)), order="F")
     for i, name in enumerate(NAMES):
         matrix[:, i] = columns[name]
     return matrix

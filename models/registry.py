@@ -17,11 +17,15 @@ import skops.io
 from threadpoolctl import ThreadpoolController
 
 from models.features import Matrix, features_digest
+from models.forest import Forest, forest_of
 
 REGISTRY = Path(__file__).parent / "registry"
 
 ONE_THREAD = ThreadpoolController()
 """A worker is one core, and on blocks of this size more threads only wait for each other."""
+
+_MANY_VIEWS = 1_024
+"""From here on `models.forest` is faster than the estimator."""
 
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
@@ -51,6 +55,8 @@ class Model(NamedTuple):
     card: Card
     estimator: Any
     """A fitted scikit-learn classifier of two classes."""
+    forest: Forest | None
+    """The same for many views at once; None if its trees are too large for that."""
 
     @property
     def version(self) -> str:
@@ -64,7 +70,11 @@ class Model(NamedTuple):
 
     def predict(self, features: Matrix) -> npt.NDArray[np.float32]:
         """See `predict`."""
-        return predict(self.estimator, features)
+        if self.forest is None or len(features) < _MANY_VIEWS:
+            return predict(self.estimator, features)
+        raw = self.forest.raw_scores(features).reshape(-1, 1)
+        probability: npt.NDArray[np.float64] = self.estimator._loss.predict_proba(raw)[:, 1]
+        return probability.astype(np.float32)
 
 
 def predict(estimator: Any, features: Matrix) -> npt.NDArray[np.float32]:
@@ -113,7 +123,7 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
         estimator = skops.io.loads(packed, trusted=_TRUSTED)
     except Exception as error:  # skops raises many kinds on a damaged file
         raise ModelError(f"model {name!r} cannot be loaded: {error}; {again}") from error
-    return Model(card, estimator)
+    return Model(card, estimator, forest_of(estimator))
 
 
 def save_model(folder: Path, estimator: Any, card: Card, text: str) -> None:
