@@ -4,6 +4,7 @@ A slice is so small that what is decoded is still in the processor's cache when 
 apart; its Python objects are gone before the next slice. From there on everything is arrays.
 """
 
+import asyncio
 from collections.abc import Sequence
 from itertools import compress
 from typing import Any, NamedTuple
@@ -46,6 +47,7 @@ async def take(
         since: `time.monotonic()` when the block was begun: an id is unknown only by a catalogue
             that is newer.
     """
+    await asyncio.sleep(0)  # fetching takes several turns of the event loop: they have to be short
     with STEP_SECONDS.labels("decode").time():
         views, kept, rejected = decode(records)
         times = times_of(views, kept)
