@@ -1,7 +1,7 @@
 """The columns that judging needs, of a block of accepted views."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from models.address import ADDRESSES, prefix_of
 from models.hashing import Keys, Memo, combine, text_key, text_keys
-from schemas.columns import Column, columns_of
+from schemas.columns import columns_of
 from schemas.view import View
 
 Ints = npt.NDArray[np.int64]
@@ -31,8 +31,8 @@ class Batch(NamedTuple):
     prefix: Keys
     device: Keys
     """Fingerprint: user agent, screen, language, time zone; 0 without a user agent."""
-    user_agents: Sequence[str | None]
-    platforms: Sequence[str]
+    user_agents: pa.Array
+    platforms: pa.Array
     log_time: Ints
     viewed_at: Ints
     watch_ms: Ints
@@ -58,36 +58,30 @@ class Accepted(NamedTuple):
     watch_ms: Ints
 
 
-def batch_of_columns(
-    columns: Mapping[str, Column], log_time: Ints, viewed_at: Ints, received_at: Ints
-) -> Batch:
+def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
     """The batch of n views.
 
     Args:
-        columns: of `schemas.columns.columns_of`.
-        log_time: int64[n], ms, stamped by the broker.
-        viewed_at: int64[n], ms, corrected time of the view.
-        received_at: int64[n], ms, the log time where the sender did not set it.
+        columns: of `schemas.columns.columns_of`, and int64[n] each, ms: `log_time` stamped by
+            the broker, `viewed_at` corrected, `received_at` the log time where it was not set.
     """
-    n = len(log_time)
-    user_agent = _TEXTS.column(columns["user_agent"], n)
-    screen = _TEXTS.column(columns["screen"], n)
-    language = _TEXTS.column(columns["language"], n)
-    address = ADDRESSES.column(columns["ip"], n)
+    user_agent = _TEXTS.column(columns["user_agent"])
+    screen, language = _TEXTS.column(columns["screen"]), _TEXTS.column(columns["language"])
+    address = ADDRESSES.column(columns["ip"])
     tz = _floats(columns["tz_offset_min"])
     occurred_at, sent_at = _ints(columns["occurred_at"]), _ints(columns["sent_at"])
     looks = combine(user_agent, screen, language, np.nan_to_num(tz, nan=_NO_TZ).astype(np.int64))
     return Batch(
-        viewer=text_keys(columns["viewer_id"], n),
-        promoter=_IDS.column(columns["promoter_id"], n),
-        post=_IDS.column(columns["post_id"], n),
+        viewer=text_keys(columns["viewer_id"]),
+        promoter=_IDS.column(columns["promoter_id"]),
+        post=_IDS.column(columns["post_id"]),
         address=address,
         prefix=prefix_of(address),
         device=np.where(user_agent == 0, np.uint64(0), looks),
         user_agents=columns["user_agent"],
         platforms=columns["platform"],
-        log_time=log_time,
-        viewed_at=viewed_at,
+        log_time=_ints(columns["log_time"]),
+        viewed_at=_ints(columns["viewed_at"]),
         watch_ms=_ints(columns["watch_ms"]),
         duration_ms=_ints(columns["duration_ms"]),
         visible_pct=_floats(columns["visible_pct"]),
@@ -96,7 +90,7 @@ def batch_of_columns(
         autoplay=_floats(columns["autoplay"]),
         tz_offset_min=tz,
         send_delay_ms=(sent_at - occurred_at).astype(np.float64),
-        clock_skew_ms=(received_at - sent_at).astype(np.float64),
+        clock_skew_ms=(_ints(columns["received_at"]) - sent_at).astype(np.float64),
     )
 
 
@@ -104,21 +98,9 @@ def batch_of_views(
     views: Sequence[View], log_time: Ints, viewed_at: Ints, received_at: Ints
 ) -> Batch:
     """The batch of n decoded views; see `batch_of_columns`."""
-    return batch_of_columns(columns_of(views), log_time, viewed_at, received_at)
-
-
-def joined(batches: Sequence[Batch]) -> Batch:
-    """Several batches as one, in their order."""
-    if len(batches) == 1:
-        return batches[0]
-    columns = zip(*batches, strict=True)
-    return Batch(*(_joined(column) for column in columns))
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts)
-    return [item for part in parts for item in part]
+    times = {"log_time": log_time, "viewed_at": viewed_at, "received_at": received_at}
+    columns = columns_of(views) | {name: pa.array(column) for name, column in times.items()}
+    return batch_of_columns(columns)
 
 
 def _floats(column: pa.Array) -> Floats:
@@ -136,7 +118,7 @@ def batch_of_accepted(accepted: pa.Table) -> Accepted:
     Only `viewer_id`, `log_time`, `viewed_at` and `watch_ms` need to be there.
     """
     return Accepted(
-        viewer=text_keys(accepted["viewer_id"].to_pylist(), accepted.num_rows),
+        viewer=text_keys(accepted["viewer_id"]),
         log_time=accepted["log_time"].to_numpy(),
         viewed_at=accepted["viewed_at"].to_numpy(),
         watch_ms=accepted["watch_ms"].to_numpy().astype(np.int64),

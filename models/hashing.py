@@ -3,11 +3,12 @@
 Not `hash()`, which differs from process to process.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
 Keys = npt.NDArray[np.uint64]
@@ -20,8 +21,7 @@ _MEMO_ENTRIES = 1 << 17
 class Memo(dict[str | None, int]):
     """A function of a string that is worked out once per string, with bounded memory.
 
-    Made for columns with few distinct values: `map(memo.__getitem__, column)` costs one
-    dictionary look-up per event. None is 0.
+    Made for columns with few distinct values: it is asked once per block and value. None is 0.
     """
 
     def __init__(self, function: Callable[[str], int]) -> None:
@@ -34,9 +34,13 @@ class Memo(dict[str | None, int]):
         value = self[text] = 0 if text is None else self._function(text)
         return value
 
-    def column(self, texts: Iterable[str | None], n: int) -> Keys:
+    def column(self, texts: pa.Array) -> Keys:
         """The values of a column of n strings, uint64[n]."""
-        return np.fromiter(map(self.__getitem__, texts), np.uint64, n)
+        encoded = texts.dictionary_encode(null_encoding="encode")
+        distinct = encoded.dictionary.to_pylist()
+        values = np.fromiter(map(self.__getitem__, distinct), np.uint64, len(distinct))
+        column: Keys = values[encoded.indices.to_numpy()]
+        return column
 
 
 def text_key(text: str) -> int:
@@ -44,9 +48,10 @@ def text_key(text: str) -> int:
     return xxh3_64_intdigest(text.encode())
 
 
-def text_keys(texts: Iterable[str], n: int) -> Keys:
+def text_keys(texts: pa.Array | pa.ChunkedArray) -> Keys:
     """The keys of a column of n strings that seldom repeat, uint64[n]."""
-    return np.fromiter(map(xxh3_64_intdigest, map(str.encode, texts)), np.uint64, n)
+    encoded = texts.cast(pa.binary()).to_pylist()
+    return np.fromiter(map(xxh3_64_intdigest, encoded), np.uint64, len(encoded))
 
 
 def combine(*columns: npt.NDArray[Any] | int) -> Keys:

@@ -79,7 +79,7 @@ def in_datacenter(lists: Lists, address: Keys) -> Bools:
 
 def declared_bot(lists: Lists, batch: Batch) -> Bools:
     """Which of n views have a user agent that says it is a bot, bool[n]."""
-    return lists.declared.column(batch.user_agents, len(batch.viewer)).astype(np.bool_)
+    return lists.declared.column(batch.user_agents).astype(np.bool_)
 
 
 def impossible(batch: Batch) -> Bools:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from xxhash import xxh3_128_digest
 
 from models.batch import Batch
+from models.hashing import Memo
 from schemas.verdicts import Reason
 
 Ints = npt.NDArray[np.int64]
@@ -35,14 +36,14 @@ RULES = {
     "youtube": Rule(5_000, 50),
 }
 
-_CODES = {platform: code for code, platform in enumerate(RULES)}
+_CODES = Memo(list(RULES).index)
 _MIN_WATCH_MS = np.array([rule.min_watch_ms for rule in RULES.values()], np.int64)
 _MIN_VISIBLE_PCT = np.array([rule.min_visible_pct for rule in RULES.values()])
 
 
 def qualify(batch: Batch) -> npt.NDArray[np.uint32]:
     """What the policy has against each of n views, bits of `Reason`, uint32[n]; 0 is fine."""
-    code = np.fromiter(map(_CODES.__getitem__, batch.platforms), np.uint8, len(batch.platforms))
+    code = _CODES.column(batch.platforms)
     needed = _MIN_WATCH_MS[code]
     # A length of 0 is not known, so it can't make the view short.
     needed = np.where(batch.duration_ms > 0, np.minimum(needed, batch.duration_ms), needed)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from models.batch import joined
+from models.batch import batch_of_columns
 from models.features import assemble, prepare
 from models.judge import Judge, Judged
 from models.velocity import Velocity
@@ -20,7 +20,7 @@ from pipeline.score.catalogue import CatalogueCache
 from pipeline.score.policy import POLICY_VERSION, days_of, pair_digests, qualify
 from pipeline.score.refuse import Refused
 from pipeline.score.state import State
-from pipeline.score.take import SLICE, Taken, take
+from pipeline.score.take import SLICE, take
 from schemas.block import encode_block
 from schemas.metrics import ACCEPTED, BLOCK_ROWS, EVENTS, REFUSED, STEP_SECONDS
 from schemas.verdicts import Reason, Verdict
@@ -59,7 +59,7 @@ async def score(records: Sequence[Any], partition: int, state: State, tools: Too
     }
     rejected = list(chain.from_iterable(one.rejected for one in slices))
     duplicates = list(chain.from_iterable(one.duplicates for one in slices))
-    judged = await _judge(slices, columns, state, tools)
+    judged = await _judge(columns, state, tools)
     with STEP_SECONDS.labels("build").time():
         versions = {**tools.judge.versions, "policy_version": POLICY_VERSION}
         refused = rejected + duplicates
@@ -68,11 +68,9 @@ async def score(records: Sequence[Any], partition: int, state: State, tools: Too
     return Scored(value, rejected)
 
 
-async def _judge(
-    slices: Sequence[Taken], columns: dict[str, pa.Array], state: State, tools: Tools
-) -> Judged:
+async def _judge(columns: dict[str, pa.Array], state: State, tools: Tools) -> Judged:
     with STEP_SECONDS.labels("features").time():
-        batch = joined([one.batch for one in slices])
+        batch = batch_of_columns(columns)
         prepared = prepare(batch, state.viewers)
     with STEP_SECONDS.labels("velocity").time():
         counts = await tools.velocity.add(prepared.keys, prepared.increments)

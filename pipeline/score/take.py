@@ -1,7 +1,7 @@
 """Steps 1 to 4 on a slice: decode, admit, leave out duplicates, take apart into columns.
 
 A slice is so small that what is decoded is still in the processor's cache when it is taken
-apart; its Python objects are gone before the next slice. From there on everything is arrays.
+apart; its Python objects are gone before the next slice. From there on everything is Arrow arrays.
 """
 
 import asyncio
@@ -12,14 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from models.batch import Batch, batch_of_columns
 from pipeline.score.admit import Clock, Times, admit, times_of
 from pipeline.score.catalogue import CatalogueCache
 from pipeline.score.decode import decode
 from pipeline.score.refuse import Refused, refuse_view
 from pipeline.score.state import State
 from pipeline.score.window import digests
-from schemas.block import ACCEPTED
 from schemas.columns import columns_of
 from schemas.metrics import STEP_SECONDS
 from schemas.verdicts import Refusal
@@ -31,7 +29,6 @@ SLICE = 1024
 class Taken(NamedTuple):
     """The views of a slice that are to be judged, and the events that are not."""
 
-    batch: Batch
     columns: dict[str, pa.Array]
     """Of `ACCEPTED`, all but the three that judging adds."""
     rejected: list[Refused]
@@ -61,27 +58,18 @@ async def take(
         views, kept, times = _only(fresh, views, kept, times)
     with STEP_SECONDS.labels("columns").time():
         columns = columns_of(views)
-        batch = batch_of_columns(columns, times.log_time, times.viewed_at, times.received_at)
-        priced = [catalogue.campaigns[campaign_id] for campaign_id in columns["campaign_id"]]
+        campaign = columns["campaign_id"].dictionary_encode()
+        of_row = campaign.indices
+        priced = [catalogue.campaigns[one] for one in campaign.dictionary.to_pylist()]
         columns |= {
-            "raw_offset": [record.offset for record in kept],
-            "log_time": times.log_time,
-            "viewed_at": times.viewed_at,
-            "received_at": times.received_at,
-            "currency": [campaign.currency for campaign in priced],
-            "rate_micros": [campaign.rate_micros for campaign in priced],
+            "raw_offset": pa.array([record.offset for record in kept], pa.int64()),
+            "log_time": pa.array(times.log_time),
+            "viewed_at": pa.array(times.viewed_at),
+            "received_at": pa.array(times.received_at),
+            "currency": pa.array([one.currency for one in priced], pa.string()).take(of_row),
+            "rate_micros": pa.array([one.rate_micros for one in priced], pa.int64()).take(of_row),
         }
-        return Taken(batch, _arrays(columns), rejected + late, duplicates)
-
-
-def _arrays(columns: dict[str, Any]) -> dict[str, pa.Array]:
-    return {
-        name: column if isinstance(column, pa.Array) else pa.array(column, _TYPE[name])
-        for name, column in columns.items()
-    }
-
-
-_TYPE = {field.name: field.type for field in ACCEPTED}
+        return Taken(columns, rejected + late, duplicates)
 
 
 def _only(
