@@ -23,7 +23,7 @@ from schemas.topics import RAW
 from sinks import clickhouse
 
 _POLL_S = 0.05
-_TICK_S = 0.002
+_TICK_S = 0.01
 _PATIENCE_S = 120
 
 Floats = npt.NDArray[np.float64]
@@ -125,7 +125,7 @@ def _send(settings: Settings, messages: Sequence[Message], rate: float) -> Sent:
             "acks": "all",
             "partitioner": "murmur2_random",
             "compression.type": "lz4",
-            "linger.ms": 5,
+            "linger.ms": 20,
             "message.max.bytes": 16 * 1024 * 1024,
             "log_level": 0,
         }

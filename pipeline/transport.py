@@ -106,6 +106,16 @@ class _Folded:
         self.value = chunk
 
 
+class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Lets the broker gather records, which Faust has no setting for."""
+
+    def _create_worker_consumer(self, transport: "Transport") -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_min_bytes = transport.fetch_min_bytes
+        consumer._fetch_max_wait_ms = transport.fetch_max_wait_ms
+        return consumer
+
+
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """The aiokafka consumer of Faust, in chunks."""
 
@@ -114,6 +124,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._fetchable: set[TP] = set()
         self.next_offset: Callable[[int], int | None] = lambda _partition: None
         """Set by the owner: the offset at which a partition goes on, None while unclaimed."""
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def start_at(self, tp: TP, offset: int) -> None:
         """Fetches `tp` from `offset` on. The partition must be assigned."""
@@ -168,3 +181,6 @@ class Transport(driver.Transport):  # type: ignore[misc]
     """`batched://host:port`: the aiokafka transport with the chunked consumer."""
 
     Consumer = Consumer
+    fetch_min_bytes = 1
+    fetch_max_wait_ms = 500
+    """The broker answers a fetch when it has so many bytes, or after so long."""

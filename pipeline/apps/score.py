@@ -17,10 +17,15 @@ from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings
 from schemas.topics import RAW
 
+_FETCH_BYTES = 512 * 1024
+
 
 def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
     """The app and its partitions."""
     app = new_app(settings, "score", instance, records=settings.block_rows)
+    # Many small fetches would take the processor from everything else.
+    app.transport.fetch_min_bytes = _FETCH_BYTES
+    app.transport.fetch_max_wait_ms = settings.linger_ms // 2
     tools = Tools(
         CatalogueCache(settings.url("postgres")),
         Judge(settings.model),

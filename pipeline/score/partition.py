@@ -146,13 +146,13 @@ class Gathered(NamedTuple):
 
 
 async def _gather(feed: Feed, settings: Settings) -> Gathered:
-    """Enough for a block, or what came within the linger time of its oldest record.
+    """Enough for a block, or what came within the linger time; half of it passed in the broker.
 
     Half of `block_rows` is enough, so that with the last chunk it stays below one and a half.
     """
     chunk = await feed.take()
     records, next_offset = chunk.records, chunk.next
-    deadline = chunk.fetched_at + settings.linger_ms / 1000
+    deadline = chunk.fetched_at + settings.linger_ms / 2000
     while len(records) < settings.block_rows / 2:
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
