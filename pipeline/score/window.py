@@ -2,8 +2,9 @@
 
 Serves the duplicate check (digests of event ids) and the repeat check of the view policy. Time
 is log time, which the broker stamps. The newest entries are in a dict (the *open* part); when
-it is full it is sealed into a *run*: digests sorted as two uint64 columns, and the hour of
-each as uint16. Runs are merged so that each is at least twice the next: few to look into.
+it is full it is sealed into a *run*: digests as two uint64 columns, sorted by the first, and
+the hour of each as uint16. Runs are merged so that each is at least twice the next: few to look
+into.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,8 @@ from xxhash import xxh3_128_digest
 
 HOUR_MS = 3_600_000
 _OPEN_ROWS = 1 << 17
+_RUN_ROWS = 1 << 15
+"""So many at once come when a state is restored: they are a run of their own."""
 
 Words = npt.NDArray[np.uint64]
 Hours = npt.NDArray[np.uint16]
@@ -61,6 +64,9 @@ class Window:
             return
         hours = (log_time // HOUR_MS).astype(np.int64)
         self._advance(int(hours.max()))
+        if len(found) >= _RUN_ROWS:
+            self._append(found, hours)
+            return
         self._open.update(zip(found, hours.tolist(), strict=True))
         if len(self._open) >= _OPEN_ROWS:
             self.seal()
@@ -69,15 +75,18 @@ class Window:
         """Moves the open part into a run and drops what is too old."""
         if self._open:
             hours = np.fromiter(self._open.values(), np.int64, len(self._open))
-            high, low = _words(list(self._open))
-            order = np.lexsort((low, high))
-            self._runs.append((high[order], low[order], (hours[order] & 0xFFFF).astype(np.uint16)))
+            self._append(list(self._open), hours)
             self._open = {}
-        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]):
-            self._runs.append(self._merge(self._runs.pop(), self._runs.pop()))
         oldest = self._runs[:1]
         if oldest and not self._fresh(oldest[0][2]).any():
             self._runs.pop(0)
+
+    def _append(self, found: list[bytes], hours: npt.NDArray[np.int64]) -> None:
+        high, low = _words(found)
+        order = np.argsort(high)
+        self._runs.append((high[order], low[order], (hours[order] & 0xFFFF).astype(np.uint16)))
+        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]):
+            self._runs.append(self._merge(self._runs.pop(), self._runs.pop()))
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """The whole window as three columns; `from_arrays` reads them back."""

@@ -15,6 +15,7 @@ START = 400_000  # hours since 1970
 @pytest.fixture(autouse=True)
 def _small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_OPEN_ROWS", 5)
+    monkeypatch.setattr(module, "_RUN_ROWS", 4)
 
 
 steps = st.lists(
