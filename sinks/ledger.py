@@ -1,19 +1,41 @@
 """The thin ledger: accounts, and journals whose entries sum to zero.
 
 What must always hold (sums to zero, nothing overdrawn, nothing changed or deleted) is held by
-the database (`schemas/migrations/postgres/0002_ledger.sql`); here is only how to write to it in
+the database (`schemas/migrations/postgres/`, 0002 and 0005); here is only how to write to it in
 bulk. All functions work inside the caller's transaction.
 """
 
 import hashlib
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from sinks.postgres import Connection
 
-AccountKind = Literal["campaign_funding", "campaign_budget", "promoter_pending"]
+AccountKind = Literal[
+    "campaign_funding",
+    "campaign_budget",
+    "platform_fee",
+    "promoter_pending",
+    "promoter_payable",
+    "promoter_debt",
+    "payout_clearing",
+    "tax_withheld",
+    "bank",
+]
+JournalKind = Literal[
+    "funding",
+    "accrual",
+    "settlement",
+    "correction",
+    "netting",
+    "payout",
+    "payout_settled",
+    "reversal",
+]
+PLATFORM = "platform"
+"""Owner of the accounts that are the platform's own."""
 Owner = tuple[str, str]
 """Campaign or promoter, and currency."""
 
@@ -29,16 +51,20 @@ class Entry(NamedTuple):
 class Journal(NamedTuple):
     """A movement of money."""
 
-    kind: Literal["funding", "accrual"]
+    kind: JournalKind
     idempotency_key: str
     description: str
     entries: tuple[Entry, ...]
+    reverses_id: int | None = None
+    """The journal that a reversal takes back."""
 
     @property
     def fingerprint(self) -> bytes:
         """SHA-256 over all but the key."""
-        content = msgspec.json.encode((self.kind, self.description, sorted(self.entries)))
-        return hashlib.sha256(content).digest()
+        content: list[Any] = [self.kind, self.description, sorted(self.entries)]
+        if self.reverses_id is not None:
+            content.append(self.reverses_id)
+        return hashlib.sha256(msgspec.json.encode(content)).digest()
 
 
 class IdempotencyError(Exception):
@@ -112,8 +138,9 @@ def post(conn: Connection, journals: Sequence[Journal]) -> list[int]:
     created: dict[str, int] = dict(
         conn.execute(
             """
-            INSERT INTO journals (kind, idempotency_key, fingerprint, description)
-            SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::text[])
+            INSERT INTO journals (kind, idempotency_key, fingerprint, description, reverses_id)
+            SELECT * FROM unnest(
+                %s::text[], %s::text[], %s::bytea[], %s::text[], %s::bigint[])
             ON CONFLICT (idempotency_key) DO NOTHING
             RETURNING idempotency_key, journal_id
             """,
@@ -122,6 +149,7 @@ def post(conn: Connection, journals: Sequence[Journal]) -> list[int]:
                 keys,
                 fingerprints,
                 [journal.description for journal in journals],
+                [journal.reverses_id for journal in journals],
             ),
         ).fetchall()
     )
@@ -140,6 +168,31 @@ def post(conn: Connection, journals: Sequence[Journal]) -> list[int]:
         _columns(entries, 3),
     )
     return [ids[key] for key in keys]
+
+
+def reversals(conn: Connection, journal_ids: Collection[int], key: str, why: str) -> list[Journal]:
+    """What takes journals back, entry by entry; to be given to `post`.
+
+    Args:
+        key: begins the idempotency keys, `<key>:<journal_id>`.
+
+    Raises:
+        ValueError: one of them does not exist.
+    """
+    found: dict[int, list[Entry]] = {}
+    for journal_id, account_id, amount in conn.execute(
+        "SELECT journal_id, account_id, amount_micros FROM entries WHERE journal_id = ANY (%s)"
+        " ORDER BY journal_id, account_id",
+        (list(journal_ids),),
+    ):
+        found.setdefault(journal_id, []).append(Entry(account_id, -amount))
+    missing = set(journal_ids) - set(found)
+    if missing:
+        raise ValueError(f"there is no journal {min(missing)}")
+    return [
+        Journal("reversal", f"{key}:{journal_id}", why, tuple(entries), journal_id)
+        for journal_id, entries in found.items()
+    ]
 
 
 def _written_before(

@@ -1,4 +1,8 @@
-"""Connections to Postgres, and trying again where two transactions got in each other's way."""
+"""Connections to Postgres, and trying again where two transactions got in each other's way.
+
+Everything but migrations works as the role `viewledger_app`, which may add to the ledger and
+neither change nor delete what is there.
+"""
 
 from typing import Any
 
@@ -8,6 +12,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from schemas.settings import Settings
 
+APP_ROLE = "viewledger_app"
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -16,14 +22,28 @@ def connect(settings: Settings, application: str = "viewledger") -> Connection:
 
     Raises:
         NotRunningError: no Postgres is configured.
-        psycopg.OperationalError: it does not answer within five seconds.
+        psycopg.OperationalError: it does not answer within five seconds, or is not migrated.
     """
-    return psycopg.connect(
-        settings.url("postgres"),
-        autocommit=True,
-        connect_timeout=5,
-        application_name=application,
-    )
+    return connect_url(settings.url("postgres"), application)
+
+
+def connect_url(url: str, application: str = "viewledger") -> Connection:
+    """As `connect`."""
+    try:
+        return psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=5,
+            application_name=application,
+            options=f"-c role={APP_ROLE}",
+        )
+    except psycopg.OperationalError as error:
+        if APP_ROLE in str(error):
+            raise psycopg.OperationalError(
+                f"there is no role {APP_ROLE}, or it is not granted to the user of the URL: "
+                "run `viewledger migrate up` as the owner of the tables"
+            ) from error
+        raise
 
 
 retry_conflicts = retry(

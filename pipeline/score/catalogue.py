@@ -9,6 +9,7 @@ import structlog
 
 from schemas.catalogue import Catalogue
 from sinks.catalogue import catalogue_version, load_catalogue
+from sinks.postgres import connect_url
 
 log = structlog.get_logger()
 
@@ -60,7 +61,7 @@ class CatalogueCache:
 
     def _load(self) -> Catalogue:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(self._postgres, connect_timeout=3, autocommit=True)
+            self._connection = connect_url(self._postgres, "viewledger-score")
         known = self._catalogue
         if known is not None and catalogue_version(self._connection) == known.version:
             return known
