@@ -77,33 +77,41 @@ def seal(conn: Connection) -> int:
 
 
 def verify_chain(conn: Connection, expected_head: bytes | None = None) -> Chain:
-    """Reads every sealed row again.
+    """Reads every sealed row again, as of one moment.
 
     Args:
         expected_head: a hash that was noted outside: it must be one of the chain.
     """
+    with conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return check_chain(conn, expected_head)
+
+
+def check_chain(conn: Connection, expected_head: bytes | None = None) -> Chain:
+    """As `verify_chain`, within the caller's transaction."""
     tampered: list[Tampered] = []
     previous, rows, count, known = _GENESIS, 0, 0, expected_head in (None, _GENESIS)
     reached: dict[str, int] = {}
-    with conn.transaction():
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        _plain_text(conn)
-        for link in _links(conn):
-            count += 1
-            where = f"chain_links {link.link_id}"
-            if link.link_id != count:
-                tampered.append(Tampered(where, f"link {count} is missing"))
-                count = link.link_id
-            if link.after_id != reached.get(link.table_name, 0):
-                tampered.append(Tampered(where, "does not begin where the last one ended"))
-            reached[link.table_name] = link.to_id
-            digests = list(_row_digests(conn, link))
-            rows += len(digests)
-            if _hash(previous, link, digests) != link.hash:
-                found = _changed_rows(conn, link, digests)
-                tampered += found or [Tampered(where, "its hash is not that of what it says")]
-            previous = link.hash
-            known = known or link.hash == expected_head
+    _plain_text(conn)
+    for link in _links(conn):
+        count += 1
+        where = f"chain_links {link.link_id}"
+        if link.link_id != count:
+            tampered.append(Tampered(where, f"link {count} is missing"))
+            count = link.link_id
+        if link.after_id != reached.get(link.table_name, 0):
+            tampered.append(Tampered(where, "does not begin where the last one ended"))
+        reached[link.table_name] = link.to_id
+        if set(link.columns) - set(_columns(conn, link.table_name)):
+            tampered.append(Tampered(where, "names a table or columns that there are not"))
+            continue
+        digests = list(_row_digests(conn, link))
+        rows += len(digests)
+        if _hash(previous, link, digests) != link.hash:
+            found = _changed_rows(conn, link, digests)
+            tampered += found or [Tampered(where, "its hash is not that of what it says")]
+        previous = link.hash
+        known = known or link.hash == expected_head
     if not known and expected_head is not None:
         tampered.append(Tampered("chain_links", f"no link has the hash {expected_head.hex()}"))
     return Chain(count, rows, previous, tampered)
@@ -119,14 +127,7 @@ def unsealed(conn: Connection) -> int:
 
 
 def _add_link(conn: Connection, table: str, after: int, to: int) -> int:
-    columns = [
-        name
-        for (name,) in conn.execute(
-            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
-            " AND NOT attisdropped ORDER BY attnum",
-            (table,),
-        )
-    ]
+    columns = _columns(conn, table)
     newest = conn.execute(
         "SELECT link_id, hash FROM chain_links ORDER BY link_id DESC LIMIT 1"
     ).fetchone()
@@ -138,6 +139,16 @@ def _add_link(conn: Connection, table: str, after: int, to: int) -> int:
     link = link._replace(hash=_hash(previous, link, digests))
     conn.execute("INSERT INTO chain_links VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", link)
     return len(digests)
+
+
+def _columns(conn: Connection, table: str) -> list[str]:
+    """The columns of a chained table; none of any other."""
+    rows = conn.execute(
+        "SELECT attname FROM pg_attribute JOIN chained_tables ON attrelid = to_regclass(name)"
+        " WHERE name = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        (table,),
+    )
+    return [name for (name,) in rows]
 
 
 def _hash(previous: bytes, link: Link, digests: list[bytes]) -> bytes:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from support.databases import with_database
 
@@ -31,4 +32,11 @@ def session_conn(books: Settings) -> Iterator[Connection]:
 def conn(books: Settings) -> Iterator[Connection]:
     """A connection for one test."""
     with connect(books) as conn:
+        yield conn
+
+
+@pytest.fixture
+def owner(books: Settings) -> Iterator[Connection]:
+    """A connection of whoever owns the tables: only triggers hold it back."""
+    with psycopg.connect(books.url("postgres"), autocommit=True) as conn:
         yield conn

@@ -183,18 +183,18 @@ def test_who_finds_the_partition_moved_books_nothing(conn: Connection) -> None:
     assert totals(conn, [mine.campaign_id])[mine.campaign_id, "p"].views == 1
 
 
-def test_a_booker_that_is_killed_leaves_nothing(books: Settings) -> None:
+def test_a_booker_that_is_killed_leaves_nothing(books: Settings, owner: Connection) -> None:
     mine, partition = campaign(), new_partition()
     views = [table([View(mine.campaign_id)] * 3)]
     with connect(books) as conn, connect(books) as victim, ThreadPoolExecutor(1) as pool:
         save(conn, [mine], [])
-        owner = (mine.campaign_id, "EUR")
-        budget = find_accounts(conn, "campaign_budget", [owner])[owner]
+        whose = (mine.campaign_id, "EUR")
+        budget = find_accounts(conn, "campaign_budget", [whose])[whose]
         with conn.transaction():
             conn.execute("SELECT FROM balances WHERE account_id = %s FOR UPDATE", (budget,))
             booking = pool.submit(book, victim, partition, Progress(), after(Progress()), views)
             wait_until_blocked(conn, victim.info.backend_pid, booking)
-            conn.execute("SELECT pg_terminate_backend(%s)", (victim.info.backend_pid,))
+            owner.execute("SELECT pg_terminate_backend(%s)", (victim.info.backend_pid,))
             with pytest.raises(psycopg.OperationalError):
                 booking.result()
         assert partition not in load_progress(conn)
@@ -212,6 +212,7 @@ def test_a_deadlock_is_tried_again(books: Settings) -> None:
         book(conn, partition, Progress(), first, views)
         before = deadlocks(rival)
         # The rival locks against the order, and is patient: the booker is the one to give in.
+        rival.execute("SET ROLE NONE")
         rival.execute("SET deadlock_timeout = '60s'")
         lock = (
             "SELECT FROM balances JOIN accounts USING (account_id) WHERE kind = %s"

@@ -49,7 +49,9 @@ def test_what_is_saved_is_loaded(conn: Connection) -> None:
     assert catalogue.version == catalogue_version(conn)
 
 
-def test_says_what_changed_and_raises_the_version_only_then(conn: Connection) -> None:
+def test_says_what_changed_and_raises_the_version_only_then(
+    conn: Connection, owner: Connection
+) -> None:
     one, two, three = campaign(), campaign(), campaign()
     assert save_campaigns(conn, [one, two]) == Changes(new=2)
     version = catalogue_version(conn)
@@ -68,7 +70,7 @@ def test_says_what_changed_and_raises_the_version_only_then(conn: Connection) ->
         assert save_promoters(conn, [saved]) == changes
         assert (catalogue_version(conn) > version) == (not changes.unchanged)
         version = catalogue_version(conn)
-    conn.execute("DELETE FROM promoters WHERE promoter_id = %s", (promoter.promoter_id,))
+    owner.execute("DELETE FROM promoters WHERE promoter_id = %s", (promoter.promoter_id,))
     assert catalogue_version(conn) > version
 
 

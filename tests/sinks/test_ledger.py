@@ -24,6 +24,9 @@ from sinks.postgres import Connection
 pytestmark = pytest.mark.services
 
 
+no_rights = psycopg.errors.InsufficientPrivilege
+
+
 @pytest.fixture
 def accounts(conn: Connection) -> tuple[int, int]:
     """A source of funds and a budget."""
@@ -167,20 +170,29 @@ def test_a_journal_of_an_earlier_transaction_is_closed(
         ("balances", "balance_micros"),
     ],
 )
-def test_what_was_written_stays(conn: Connection, statement: str, table: str, column: str) -> None:
+def test_what_was_written_stays(
+    conn: Connection, owner: Connection, statement: str, table: str, column: str
+) -> None:
     sql = statement.format(table=table, column=column)
     with refused("append-only"):
+        owner.execute(sql)
+    updates_a_balance = table == "balances" and statement.startswith("UPDATE")
+    why = psycopg.errors.IntegrityError if updates_a_balance else no_rights
+    with pytest.raises(why):
         conn.execute(sql)
 
 
 def test_nobody_writes_a_balance_without_an_entry(
-    conn: Connection, accounts: tuple[int, int]
+    conn: Connection, owner: Connection, accounts: tuple[int, int]
 ) -> None:
+    insert = f"INSERT INTO balances VALUES ({accounts[1]}, true, 5)"
     with refused("append-only"):
-        conn.execute(f"INSERT INTO balances VALUES ({accounts[1]}, true, 5)")
+        owner.execute(insert)
+    with pytest.raises(no_rights):
+        conn.execute(insert)
 
 
-def test_progress_never_goes_back(conn: Connection) -> None:
+def test_progress_never_goes_back(conn: Connection, owner: Connection) -> None:
     partition = new_partition()
     book(conn, partition, Progress(), after(Progress()), [])
     with refused("goes back"):
@@ -189,7 +201,7 @@ def test_progress_never_goes_back(conn: Connection) -> None:
             (partition,),
         )
     with refused("append-only"):
-        conn.execute("DELETE FROM book_progress WHERE partition = %s", (partition,))
+        owner.execute("DELETE FROM book_progress WHERE partition = %s", (partition,))
 
 
 @pytest.mark.parametrize(
@@ -205,12 +217,14 @@ def test_progress_never_goes_back(conn: Connection) -> None:
         ("UPDATE campaigns SET budget_micros = budget_micros + 1", "is what was funded"),
     ],
 )
-def test_verify_finds_what_a_superuser_changed(conn: Connection, tamper: str, check: str) -> None:
+def test_verify_finds_what_a_superuser_changed(
+    conn: Connection, owner: Connection, tamper: str, check: str
+) -> None:
     mine = campaign()
     save(conn, [mine], [])
     book(conn, new_partition(), Progress(), after(Progress()), [table([View(mine.campaign_id)])])
-    with conn.transaction(force_rollback=True):
-        conn.execute("SET LOCAL session_replication_role = replica")  # no trigger fires
-        conn.execute(tamper)
-        found = {discrepancy.check for discrepancy in discrepancies(conn)}
+    with owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL session_replication_role = replica")  # no trigger fires
+        owner.execute(tamper)
+        found = {discrepancy.check for discrepancy in discrepancies(owner)}
     assert any(check in each for each in found)
