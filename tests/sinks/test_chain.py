@@ -77,7 +77,7 @@ def test_a_change_of_any_column_of_any_row_is_found(conn: Connection, owner: Con
             elif column == "fingerprint" or column == "hash":
                 other = "sha256({})"
             elif column == "after_id":
-                other = "{} - 1"
+                other = "-{} - 7"
             elif column == "reverses_id":
                 other = "1"
             else:
