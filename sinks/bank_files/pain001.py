@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from itertools import count
 from typing import Literal
 
 from lxml import etree
@@ -25,6 +24,7 @@ MAX_SEPA_MINOR = 99_999_999_999
 MAX_MINOR = 10**14 - 1
 """What fits into the messages between banks outside SEPA."""
 
+_IBAN = re.compile("[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 _BIC = re.compile("[A-Z]{6}[A-Z2-9][A-NP-Z0-9]([A-Z0-9]{3})?")
 _COUNTRY = re.compile("[A-Z]{2}")
 _ADDRESS = (
@@ -65,7 +65,7 @@ def pain_001(file: BatchFile, version: Version = "09") -> bytes:
     )
     payments = [
         _payment(e, version, file, number, sepa, transfers)
-        for number, ((sepa, _), transfers) in zip(count(1), blocks.items(), strict=False)
+        for number, ((sepa, _), transfers) in enumerate(blocks.items(), start=1)
     ]
     document = e.Document(e.CstmrCdtTrfInitn(header, *payments))
     _validate(document, version)
@@ -91,7 +91,7 @@ def refusal(transfer: Transfer) -> str | None:
 def _account_refusal(details: object) -> str | None:
     if not isinstance(details, Iban):
         return "no account by IBAN"
-    if not IBAN(details.iban, allow_invalid=True).is_valid or " " in details.iban:
+    if not _IBAN.fullmatch(details.iban) or not IBAN(details.iban, allow_invalid=True).is_valid:
         return "the IBAN is not valid"
     if details.bic and not _BIC.fullmatch(details.bic):
         return "the BIC is not valid"
@@ -183,7 +183,10 @@ def _schema(version: Version) -> etree.XMLSchema:
 
 def _validate(document: etree._Element, version: Version) -> None:
     schema = _schema(version)
-    if not schema.validate(document):
-        # The message of lxml would show the value, which may be somebody's account.
-        first = schema.error_log[0]
-        raise ValueError(f"the file is not valid pain.001.001.{version}: {first.path}")
+    if schema.validate(document):
+        return
+    # lxml's own message would show the value, which may be somebody's account.
+    tree = document.getroottree()
+    [element] = tree.xpath(schema.error_log[0].path or "/*")
+    where = tree.getelementpath(element).replace(f"{{{document.nsmap[None]}}}", "")
+    raise ValueError(f"the file is not valid pain.001.001.{version}; the fault is in {where}")
