@@ -3,6 +3,7 @@
 Bank files count in minor units of ISO 4217: cents, but whole yen and thousandths of a dinar.
 """
 
+import re
 from decimal import Decimal
 from functools import cache
 
@@ -22,6 +23,20 @@ def parse_currency(text: str) -> str:
     return code
 
 
+def parse_amount(text: str) -> int:
+    """`"1234.5"` → 1,234,500,000 micros; exact, up to six decimals.
+
+    Raises:
+        ValueError: not a number of this kind, or too large.
+    """
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text):
+        raise ValueError(
+            f"the amount is {text!r}; it must be such as 1234.56: at most 12 digits and six "
+            "decimals, without a sign and without separators"
+        )
+    return int(Decimal(text) * MICROS)
+
+
 def format_micros(micros: int, currency: str) -> str:
     """`1234567890, "EUR"` → `1,234.567890 EUR`: exact, nothing is rounded away."""
     amount = Decimal(micros) / MICROS
@@ -37,7 +52,10 @@ def exponent(currency: str) -> int:
     """
     from iso4217 import Currency  # reads a table; most commands never need it
 
-    decimals = Currency(currency).exponent if currency in Currency.__members__ else None
+    try:
+        decimals = Currency(currency).exponent
+    except ValueError:
+        decimals = None
     if decimals is None:
         raise ValueError(f"{currency!r} is no currency of ISO 4217 with minor units")
     return decimals
