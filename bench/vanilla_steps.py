@@ -107,7 +107,7 @@ def finish(known: Known, prepared: Prepared, score: float) -> dict[str, Any]:
         "log_time": prepared.log_time,
         "viewed_at": prepared.viewed_at,
         "currency": campaign.currency,
-        "rate_micros": campaign.rate_micros,
+        "rate_micros": known.catalogue.rate_at(view.campaign_id, prepared.viewed_at),
         "verdict": verdict.value,
         "reasons": reasons,
         "score": score,

@@ -43,7 +43,7 @@ ACCEPTED = pa.schema(
         pa.field("referrer", pa.string()),
         pa.field("attrs", pa.string()),  # JSON object, or null
         pa.field("currency", pa.string(), nullable=False),
-        pa.field("rate_micros", pa.int64(), nullable=False),  # the price at the time of judging
+        pa.field("rate_micros", pa.int64(), nullable=False),  # the price at viewed_at
         pa.field("verdict", pa.uint8(), nullable=False),  # schemas.verdicts.Verdict
         pa.field("reasons", pa.uint32(), nullable=False),  # bits of schemas.verdicts.Reason
         pa.field("score", pa.float32()),  # probability of a bot; null where not judged

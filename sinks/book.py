@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from schemas.fencing import Position, Progress
 from sinks.book_accrue import Accrual, Demand, accrue, demand
-from sinks.ledger import Entry, Journal, Owner, find_accounts, lock_balances, open_accounts, post
+from sinks.book_budget import lock_budgets, record_days
+from sinks.book_post import Place, post_accruals
 from sinks.postgres import Connection, retry_conflicts
 
 
@@ -20,7 +21,7 @@ class Booked(NamedTuple):
     capped_views: int
     """Valid, but not covered by their budget."""
     amount_micros: dict[str, int]
-    """Paid, by currency."""
+    """Paid by the campaigns, the fee included, by currency."""
     capped_micros: dict[str, int]
     """Not covered, by currency."""
     journals: int
@@ -55,9 +56,10 @@ def book(
 ) -> Booked:
     """Books the blocks between two positions of one partition, in one transaction.
 
-    Every valid view is paid from its campaign's budget to its promoter's pending account, in
-    log order and as long as the budget covers it; the others are recorded as capped, as are
-    those of a campaign without a budget account.
+    Every valid view is paid from its campaign's budget, the fee to the platform and the rest to
+    its promoter's pending account, in log order and as long as the budget and that of the day
+    cover it; the others are recorded as capped, as are those of a campaign without a budget
+    account.
 
     Args:
         conn: a connection that is in no transaction.
@@ -79,18 +81,17 @@ def _book(
 ) -> Booked:
     with conn.transaction():
         _lock_progress(conn, partition, before)
-        budgets = find_accounts(conn, "campaign_budget", wanted.owners)
-        balances = lock_balances(conn, budgets.values())
-        left = [balances[budgets[o]] if o in budgets else 0 for o in wanted.owners]
-        accruals = accrue(wanted, left)
-        journals = _post(conn, partition, before, after, budgets, accruals)
-        _record(conn, partition, before, after, journals, accruals)
+        accounts, budgets = lock_budgets(conn, wanted)
+        accruals = accrue(wanted, budgets)
+        place = Place(partition, before.next_scored, after.next_scored)
+        journals = post_accruals(conn, place, accounts, accruals)
+        record_days(conn, accruals)
         conn.execute(
             "UPDATE book_progress SET epoch = %s, writer = %s, next_raw = %s, next_scored = %s,"
             " updated_at = now() WHERE partition = %s",
             (*after.position, after.next_scored, partition),
         )
-    return _summary(accruals, len(journals))
+    return _summary(accruals, journals)
 
 
 def _lock_progress(conn: Connection, partition: int, before: Progress) -> None:
@@ -106,68 +107,6 @@ def _lock_progress(conn: Connection, partition: int, before: Progress) -> None:
     found = Progress(Position(*row[:3]), row[3])
     if found != before:
         raise MovedError(partition, before, found)
-
-
-def _post(
-    conn: Connection,
-    partition: int,
-    before: Progress,
-    after: Progress,
-    budgets: dict[Owner, int],
-    accruals: list[Accrual],
-) -> dict[Owner, int]:
-    """One journal per budget that pays; returns their ids."""
-    earned: dict[Owner, dict[Owner, int]] = defaultdict(lambda: defaultdict(int))
-    for row in accruals:
-        if row.views:
-            campaign = earned[row.campaign_id, row.currency]
-            campaign[row.promoter_id, row.currency] += row.amount_micros
-    promoters = {promoter for campaign in earned.values() for promoter in campaign}
-    pending = open_accounts(conn, "promoter_pending", promoters)
-    place = f"{partition}:{before.next_scored}"
-    description = f"views.scored {partition} [{before.next_scored}, {after.next_scored})"
-    journals = [
-        Journal(
-            "accrual",
-            f"accrual:{place}:{campaign}:{currency}",
-            f"valid views of {campaign} in {description}",
-            (
-                Entry(budgets[campaign, currency], -sum(amounts.values())),
-                *(Entry(pending[promoter], amount) for promoter, amount in amounts.items()),
-            ),
-        )
-        for (campaign, currency), amounts in earned.items()
-    ]
-    return dict(zip(earned, post(conn, journals), strict=True))
-
-
-def _record(
-    conn: Connection,
-    partition: int,
-    before: Progress,
-    after: Progress,
-    journals: dict[Owner, int],
-    accruals: list[Accrual],
-) -> None:
-    if not accruals:
-        return
-    conn.execute(
-        """
-        INSERT INTO accruals (
-            campaign_id, promoter_id, currency, rate_micros, log_hour, views, capped_views,
-            amount_micros, capped_micros, journal_id, partition, scored_from, scored_next)
-        SELECT *, %s, %s, %s FROM unnest(
-            %s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::bigint[],
-            %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-        """,
-        (
-            *(partition, before.next_scored, after.next_scored),
-            *(list(column) for column in zip(*accruals, strict=True)),
-            [row.amount_micros for row in accruals],
-            [row.capped_micros for row in accruals],
-            [journals[row.campaign_id, row.currency] if row.views else None for row in accruals],
-        ),
-    )
 
 
 def _summary(accruals: list[Accrual], journals: int) -> Booked:

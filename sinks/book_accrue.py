@@ -3,7 +3,8 @@
 Only columns, nothing per view: a batch of 50,000 views becomes a row per promoter and campaign.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.verdicts import Verdict
+from sinks.book_afford import affordable
 from sinks.ledger import Owner
 
 COLUMNS = ["campaign_id", "promoter_id", "currency", "rate_micros", "log_time", "verdict"]
@@ -34,6 +36,16 @@ class Demand(NamedTuple):
     """Where each owner ends in `order`."""
 
 
+class Budget(NamedTuple):
+    """What a campaign may still spend, and what the platform keeps of it."""
+
+    left_micros: int
+    fee_bp: int = 0
+    """Basis points of the rate."""
+    left_by_day: Mapping[date, int] | None = None
+    """Of the daily budget in micros, for every UTC day of the batch; None without one."""
+
+
 class Accrual(NamedTuple):
     """Valid views of one promoter in one campaign, at one rate and in one hour of the log."""
 
@@ -46,15 +58,21 @@ class Accrual(NamedTuple):
     """Paid."""
     capped_views: int
     """Not covered by the budget."""
+    fee_bp: int
 
     @property
     def amount_micros(self) -> int:
-        """What the promoter gets."""
+        """What the campaign pays."""
         return self.views * self.rate_micros
 
     @property
+    def fee_micros(self) -> int:
+        """What the platform keeps of it: rounded down by view, however the log is cut."""
+        return self.views * (self.rate_micros * self.fee_bp // 10_000)
+
+    @property
     def capped_micros(self) -> int:
-        """What the promoter would have got."""
+        """What the campaign would have paid."""
         return self.capped_views * self.rate_micros
 
 
@@ -86,14 +104,20 @@ def demand(accepted: Sequence[pa.Table]) -> Demand:
     return Demand(views.select(_KEYS), owners, np.argsort(codes, kind="stable"), np.cumsum(counts))
 
 
-def accrue(wanted: Demand, balances: Sequence[int]) -> list[Accrual]:
-    """Pays views in log order, each one that what is left of its budget covers.
+def days_of(wanted: Demand) -> npt.NDArray[np.datetime64]:
+    """The UTC day of the log time of each view."""
+    hours: npt.NDArray[np.datetime64] = wanted.views["log_hour"].to_numpy()
+    return hours.astype("datetime64[D]")
+
+
+def accrue(wanted: Demand, budgets: Sequence[Budget]) -> list[Accrual]:
+    """Pays views in log order, each one that what is left of its budget and of its day covers.
 
     Every view is decided on by itself, so it makes no difference how the log is cut into
     batches.
 
     Args:
-        balances: micros left in the budget of each of `wanted.owners`.
+        budgets: of `wanted.owners`.
     """
     if not wanted.owners:
         return []
@@ -101,9 +125,17 @@ def accrue(wanted: Demand, balances: Sequence[int]) -> list[Accrual]:
     paid = np.ones(len(rates), dtype=np.int64)
     starts = np.concatenate(([0], wanted.ends[:-1]))
     costs = np.add.reduceat(rates[wanted.order], starts)
-    for owner in np.flatnonzero(costs > np.array(balances, dtype=np.int64)).tolist():
+    limited = costs > np.array([budget.left_micros for budget in budgets], dtype=np.int64)
+    limited |= [budget.left_by_day is not None for budget in budgets]
+    for owner in np.flatnonzero(limited).tolist():
         rows = wanted.order[starts[owner] : wanted.ends[owner]]
-        paid[rows] = affordable(rates[rows], balances[owner])
+        left, by_day = budgets[owner].left_micros, budgets[owner].left_by_day
+        if by_day is None:
+            paid[rows] = affordable(rates[rows], left)
+        else:
+            found, days = np.unique(days_of(wanted)[rows], return_inverse=True)
+            left_by_day = np.array([by_day[day] for day in found.tolist()], np.int64)
+            paid[rows] = affordable(rates[rows], left, days, left_by_day)
     groups = (
         wanted.views.append_column("paid", pa.array(paid))
         .group_by(_KEYS, use_threads=False)
@@ -112,21 +144,6 @@ def accrue(wanted: Demand, balances: Sequence[int]) -> list[Accrual]:
     columns = [groups[key].to_pylist() for key in _KEYS]
     views, asked = groups["paid_sum"].to_pylist(), groups["paid_count"].to_pylist()
     capped = [all_views - paid_views for all_views, paid_views in zip(asked, views, strict=True)]
-    return [Accrual(*row) for row in zip(*columns, views, capped, strict=True)]
-
-
-def affordable(rates: npt.NDArray[np.int64], budget: int) -> npt.NDArray[np.bool_]:
-    """Which views are paid when each is paid if what is left of the budget covers it.
-
-    A pass for each time that the budget does not cover a view: at most one per distinct rate.
-    """
-    paid = np.zeros(len(rates), dtype=np.bool_)
-    open_rows = np.flatnonzero(rates <= budget)
-    while len(open_rows):
-        spent = np.cumsum(rates[open_rows])
-        fitting = int(np.searchsorted(spent, budget, side="right"))
-        paid[open_rows[:fitting]] = True
-        budget -= int(spent[fitting - 1])  # the first one always fits
-        open_rows = open_rows[fitting:]
-        open_rows = open_rows[rates[open_rows] <= budget]
-    return paid
+    fee = dict(zip(wanted.owners, (budget.fee_bp for budget in budgets), strict=True))
+    fees = [fee[owner] for owner in zip(columns[0], columns[2], strict=True)]
+    return [Accrual(*row) for row in zip(*columns, views, capped, fees, strict=True)]

@@ -1,6 +1,7 @@
 """The catalogue in Postgres, and the budgets that it funds in the ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,10 +9,19 @@ from psycopg.rows import class_row
 
 from schemas.catalogue import Campaign, Catalogue, Promoter
 from sinks.catalogue_file import read_campaigns, read_promoters
+from sinks.catalogue_rates import add_rates, changed_rates
 from sinks.ledger_fund import fund, refuse_other_currency
 from sinks.postgres import Connection
 
-_CAMPAIGN = "campaign_id, currency, rate_micros, budget_micros, starts_at, ends_at, status"
+_COLUMNS = [name for name in Campaign.__struct_fields__ if name != "rate_micros"]
+_CAMPAIGNS = (
+    f"SELECT rate_micros, {', '.join(_COLUMNS)}"  # noqa: S608
+    " FROM campaigns JOIN current_rates USING (campaign_id)"
+)
+_FROM_NOW_ON = {
+    "rate_micros": " for what is viewed from now on",
+    "fee_bp": " for what is booked from now on",
+}
 
 
 class Changes(NamedTuple):
@@ -20,6 +30,8 @@ class Changes(NamedTuple):
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    details: tuple[str, ...] = ()
+    """What was changed, from what to what."""
 
     def __str__(self) -> str:
         return f"{self.new} new, {self.changed} changed, {self.unchanged} unchanged"
@@ -31,7 +43,7 @@ def import_campaigns(conn: Connection, path: Path) -> int:
     Raises:
         CatalogueError: the file is wrong, or a change is not possible.
     """
-    return sum(save_campaigns(conn, read_campaigns(path)))
+    return sum(save_campaigns(conn, read_campaigns(path))[:3])
 
 
 def import_promoters(conn: Connection, path: Path) -> int:
@@ -40,7 +52,7 @@ def import_promoters(conn: Connection, path: Path) -> int:
     Raises:
         CatalogueError: the file is wrong.
     """
-    return sum(save_promoters(conn, read_promoters(path)))
+    return sum(save_promoters(conn, read_promoters(path))[:3])
 
 
 def save(
@@ -69,6 +81,8 @@ def save_campaigns(
 ) -> Changes:
     """Saves campaigns and sets their budgets in the ledger to what they say.
 
+    Another rate is added to those that a campaign had: it is valid from now on.
+
     Raises:
         CatalogueError: a currency would change though the budget is funded, or a budget would
             be less than what is spent; nothing was saved.
@@ -78,7 +92,7 @@ def save_campaigns(
         conn.execute("SELECT FROM catalogue_version FOR UPDATE")
         with conn.cursor(row_factory=class_row(Campaign)) as cursor:
             cursor.execute(
-                f"SELECT {_CAMPAIGN} FROM campaigns WHERE campaign_id = ANY (%s)",  # noqa: S608
+                f"{_CAMPAIGNS} WHERE campaign_id = ANY (%s)",
                 (list(wanted),),
             )
             known = {campaign.campaign_id: campaign for campaign in cursor}
@@ -90,8 +104,26 @@ def save_campaigns(
         ]
         refuse_other_currency(conn, [known[campaign.campaign_id] for campaign in changed], wanted)
         _upsert_campaigns(conn, new + changed)
+        add_rates(
+            conn,
+            {
+                campaign.campaign_id: campaign.rate_micros
+                for campaign in new + changed
+                if campaign.campaign_id not in known
+                or campaign.rate_micros != known[campaign.campaign_id].rate_micros
+            },
+        )
         fund(conn, new + changed)
-    return Changes(len(new), len(changed), len(wanted) - len(new) - len(changed))
+    details = tuple(chain.from_iterable(_details(known[one.campaign_id], one) for one in changed))
+    return Changes(len(new), len(changed), len(wanted) - len(new) - len(changed), details)
+
+
+def _details(was: Campaign, campaign: Campaign) -> Iterator[str]:
+    for field in Campaign.__struct_fields__:
+        before, after = getattr(was, field), getattr(campaign, field)
+        if before != after:
+            since = _FROM_NOW_ON.get(field, "")
+            yield f"campaign {was.campaign_id!r}: {field} {before} → {after}{since}"
 
 
 def save_promoters(
@@ -133,12 +165,13 @@ def load_catalogue(conn: Connection) -> Catalogue:
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         version = catalogue_version(conn)
         with conn.cursor(row_factory=class_row(Campaign)) as cursor:
-            cursor.execute(f"SELECT {_CAMPAIGN} FROM campaigns")  # noqa: S608
+            cursor.execute(_CAMPAIGNS)
             campaigns = {campaign.campaign_id: campaign for campaign in cursor}
         with conn.cursor(row_factory=class_row(Promoter)) as cursor:
             cursor.execute("SELECT promoter_id, status FROM promoters")
             promoters = {promoter.promoter_id: promoter for promoter in cursor}
-    return Catalogue(version=version, campaigns=campaigns, promoters=promoters)
+        rates = changed_rates(conn)
+    return Catalogue(version=version, campaigns=campaigns, promoters=promoters, rates=rates)
 
 
 def catalogue_version(conn: Connection) -> int:
@@ -152,16 +185,14 @@ def catalogue_version(conn: Connection) -> int:
 def _upsert_campaigns(conn: Connection, campaigns: list[Campaign]) -> None:
     if not campaigns:
         return
-    columns = [[getattr(row, name) for row in campaigns] for name in _CAMPAIGN.split(", ")]
+    columns = [[getattr(row, name) for row in campaigns] for name in _COLUMNS]
     conn.execute(
         f"""
-        INSERT INTO campaigns ({_CAMPAIGN})
-        SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[],
-            %s::timestamptz[], %s::timestamptz[], %s::text[])
-        ON CONFLICT (campaign_id) DO UPDATE SET
-            currency = excluded.currency, rate_micros = excluded.rate_micros,
-            budget_micros = excluded.budget_micros, starts_at = excluded.starts_at,
-            ends_at = excluded.ends_at, status = excluded.status, updated_at = now()
+        INSERT INTO campaigns ({", ".join(_COLUMNS)})
+        SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::timestamptz[],
+            %s::timestamptz[], %s::text[], %s::integer[], %s::bigint[], %s::integer[])
+        ON CONFLICT (campaign_id) DO UPDATE SET updated_at = now(),
+            {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])}
         """,  # noqa: S608
         columns,
     )

@@ -21,6 +21,14 @@ MAX_BUDGET_MICROS = 10**18
 _SHOWN = 20
 """Problems that one error lists."""
 
+_RANGES = {
+    "rate_micros": (1, MAX_RATE_MICROS),
+    "budget_micros": (0, MAX_BUDGET_MICROS),
+    "fee_bp": (0, 10_000),
+    "daily_budget_micros": (0, MAX_BUDGET_MICROS),
+    "hold_hours": (0, 8_760),
+}
+
 Row = TypeVar("Row", Campaign, Promoter)
 Line = tuple[int, object]
 """Line number, and what it holds or why it holds nothing."""
@@ -35,6 +43,9 @@ _WANTED: dict[type, dict[str, str]] = {
         "starts_at": "an ISO 8601 time such as 2026-01-31T00:00:00Z",
         "ends_at": "an ISO 8601 time later than starts_at",
         "status": " or ".join(get_args(CampaignStatus)),
+        "fee_bp": "a whole number of basis points from 0 to 10000; 250 is 2.5 %",
+        "daily_budget_micros": f"empty, or a whole number from 0 to {MAX_BUDGET_MICROS}",
+        "hold_hours": "a whole number of hours from 0 to 8760",
     },
     Promoter: {"promoter_id": _ID, "status": " or ".join(get_args(PromoterStatus))},
 }
@@ -67,7 +78,7 @@ def _read(path: Path, kind: type[Row], key: str, other: str) -> list[Row]:
     rows: list[Row] = []
     first_seen: dict[str, int] = {}
     problems: list[str] = []
-    for number, fields in _lines(path, kind.__struct_fields__):
+    for number, fields in _lines(path, kind):
         # One file of JSON lines may hold campaigns and promoters.
         if isinstance(fields, dict) and other in fields and key not in fields:
             continue
@@ -90,7 +101,7 @@ def _read(path: Path, kind: type[Row], key: str, other: str) -> list[Row]:
     return rows
 
 
-def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[Line]:
+def _lines(path: Path, kind: type[Row]) -> Iterator[Line]:
     content = path.read_bytes()
     if content.startswith(b"\x1f\x8b"):
         try:
@@ -105,7 +116,7 @@ def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[Line]:
             f"{path}: line {line} is not UTF-8 (byte {content[error.start]:#04x}); "
             "save the file as UTF-8"
         ) from None
-    return _json_lines(text) if text.lstrip()[:1] in ("{", "[") else _csv_lines(text, columns)
+    return _json_lines(text) if text.lstrip()[:1] in ("{", "[") else _csv_lines(text, kind)
 
 
 def _json_lines(text: str) -> Iterator[Line]:
@@ -117,14 +128,18 @@ def _json_lines(text: str) -> Iterator[Line]:
                 yield number, _LineError(f"not JSON ({error}); write one object per line")
 
 
-def _csv_lines(text: str, columns: tuple[str, ...]) -> Iterator[Line]:
+def _csv_lines(text: str, kind: type[Row]) -> Iterator[Line]:
+    required = [field.name for field in msgspec.structs.fields(kind) if field.required]
+    optional = [field.name for field in msgspec.structs.fields(kind) if not field.required]
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     number = 1
     try:
         header = [name.strip() for name in next(reader, [])]
-        if sorted(header) != sorted(columns):
-            names = f"the header is {','.join(header)!r} and should be {','.join(columns)!r}"
-            yield number, _LineError(names)
+        extra = set(header) - set(required)
+        if len(set(header)) < len(header) or set(required) - set(header) or extra - set(optional):
+            names = f"the header is {','.join(header)!r} and should be {','.join(required)!r}"
+            also = f", and may have {','.join(optional)!r}" if optional else ""
+            yield number, _LineError(names + also)
             return
         number = reader.line_num + 1
         for cells in reader:
@@ -132,7 +147,9 @@ def _csv_lines(text: str, columns: tuple[str, ...]) -> Iterator[Line]:
                 counts = f"{len(cells)} values, and {len(header)} columns in the header"
                 yield number, _LineError(counts)
             elif cells:
-                yield number, dict(zip(header, cells, strict=True))
+                named = zip(header, cells, strict=True)
+                # An empty cell of an optional column is as if the column were not there.
+                yield number, {k: v for k, v in named if k in required or v.strip()}
             number = reader.line_num + 1
     except csv.Error as error:
         yield number, _LineError(f"not CSV ({error})")
@@ -168,10 +185,10 @@ def _check(row: Campaign | Promoter, key: str) -> None:
     if not (1 <= len(name) <= 64 and name.isprintable() and name == name.strip()):
         raise _unwanted(type(row), key, name)
     if isinstance(row, Campaign):
-        if not 1 <= row.rate_micros <= MAX_RATE_MICROS:
-            raise _unwanted(Campaign, "rate_micros", row.rate_micros)
-        if not 0 <= row.budget_micros <= MAX_BUDGET_MICROS:
-            raise _unwanted(Campaign, "budget_micros", row.budget_micros)
+        for field, (least, most) in _RANGES.items():
+            value = getattr(row, field)
+            if value is not None and not least <= value <= most:
+                raise _unwanted(Campaign, field, value)
         if row.starts_at >= row.ends_at:
             raise _unwanted(Campaign, "ends_at", row.ends_at.isoformat())
 
@@ -196,6 +213,9 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "currency": parse_currency,
     "rate_micros": _whole,
     "budget_micros": _whole,
+    "fee_bp": _whole,
+    "daily_budget_micros": _whole,
+    "hold_hours": _whole,
     "starts_at": _instant,
     "ends_at": _instant,
 }

@@ -1,5 +1,7 @@
 """Budgets in the ledger: what the catalogue says a campaign may spend is credited to it."""
 
+from psycopg.rows import dict_row
+
 from schemas.catalogue import Campaign
 from schemas.money import format_micros
 from sinks.catalogue_file import CatalogueError
@@ -90,16 +92,19 @@ def _refuse(problems: list[str]) -> None:
 
 def remaining_budgets(conn: Connection) -> list[tuple[Campaign, int]]:
     """Every campaign with the micros that are left of its budget, by id."""
-    rows = conn.execute(
-        """
-        SELECT campaign_id, campaigns.currency, rate_micros, budget_micros, starts_at, ends_at,
-            status, coalesce(balance_micros, 0)
-        FROM campaigns
-        LEFT JOIN (accounts JOIN balances USING (account_id))
-            ON kind = 'campaign_budget' AND owner_id = campaign_id
-            AND accounts.currency = campaigns.currency
-        ORDER BY campaign_id
-        """
-    )
     fields = Campaign.__struct_fields__
-    return [(Campaign(**dict(zip(fields, row, strict=False))), row[-1]) for row in rows]
+    columns = ", ".join(f"campaigns.{name}" for name in fields if name != "rate_micros")
+    with conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            f"""
+            SELECT {columns}, rate_micros, coalesce(balance_micros, 0) AS left_micros
+            FROM campaigns JOIN current_rates USING (campaign_id)
+            LEFT JOIN (accounts JOIN balances USING (account_id))
+                ON kind = 'campaign_budget' AND owner_id = campaigns.campaign_id
+                AND accounts.currency = campaigns.currency
+            ORDER BY campaigns.campaign_id
+            """  # noqa: S608
+        )
+        return [
+            (Campaign(**{name: row[name] for name in fields}), row["left_micros"]) for row in cursor
+        ]

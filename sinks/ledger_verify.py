@@ -62,18 +62,30 @@ _CHECKS = {
         GROUP BY journal_id HAVING count(account_id) < 2
     """,
     "a journal credits what its accruals say": """
-        SELECT 'journal ' || journal_id || ' ' || owner_id || ' ' || currency,
+        SELECT 'journal ' || journal_id || ' ' || kind || ' ' || owner_id || ' ' || currency,
             coalesce(accrued, 0), coalesce(credited, 0)
-        FROM (SELECT journal_id, promoter_id AS owner_id, currency, sum(amount_micros) AS accrued
-              FROM accruals WHERE journal_id IS NOT NULL
-              GROUP BY journal_id, promoter_id, currency) AS accruals
+        FROM (SELECT journal_id, kind, owner_id, currency, sum(micros) AS accrued
+              FROM accruals CROSS JOIN LATERAL (VALUES
+                  ('promoter_pending', promoter_id, amount_micros - fee_micros),
+                  ('platform_fee', 'platform', fee_micros)) AS paid (kind, owner_id, micros)
+              WHERE journal_id IS NOT NULL
+              GROUP BY journal_id, kind, owner_id, currency) AS accruals
         FULL JOIN
-             (SELECT journal_id, owner_id, currency, sum(amount_micros) AS credited
+             (SELECT journal_id, accounts.kind, owner_id, currency, sum(amount_micros) AS credited
               FROM journals JOIN entries USING (journal_id) JOIN accounts USING (account_id)
-              WHERE journals.kind = 'accrual' AND accounts.kind = 'promoter_pending'
-              GROUP BY journal_id, owner_id, currency) AS credits
-            USING (journal_id, owner_id, currency)
+              WHERE journals.kind = 'accrual'
+                  AND accounts.kind IN ('promoter_pending', 'platform_fee')
+              GROUP BY journal_id, accounts.kind, owner_id, currency) AS credits
+            USING (journal_id, kind, owner_id, currency)
         WHERE coalesce(accrued, 0) <> coalesce(credited, 0)
+    """,
+    "a campaign's day is what its accruals say": """
+        SELECT campaign_id || ' ' || day, coalesce(accrued, 0), coalesce(spent_micros, 0)
+        FROM (SELECT campaign_id, (log_hour AT TIME ZONE 'UTC')::date AS day,
+                  sum(amount_micros) AS accrued
+              FROM accruals GROUP BY campaign_id, day) AS accruals
+        FULL JOIN campaign_days USING (campaign_id, day)
+        WHERE coalesce(accrued, 0) <> coalesce(spent_micros, 0)
     """,
     "a campaign's budget is what was funded": """
         SELECT campaign_id || ' ' || campaigns.currency, budget_micros, coalesce(-balance_micros, 0)

@@ -18,6 +18,8 @@ File = Annotated[
     typer.Argument(help="CSV with a header, or JSON lines; plain or gzip.", show_default=False),
 ]
 
+_SHOWN = 20
+
 campaigns = typer.Typer(help="What may be watched, for how much.", no_args_is_help=True)
 promoters = typer.Typer(help="For whom it may be watched.", no_args_is_help=True)
 
@@ -32,32 +34,44 @@ def register(app: typer.Typer) -> None:
 def import_campaigns(file: File) -> None:
     """Import campaigns, all or none, and fund their budgets in the ledger.
 
-    Columns: campaign_id,currency,rate_micros,budget_micros,starts_at,ends_at,status.
+    Columns: campaign_id,currency,rate_micros,budget_micros,starts_at,ends_at,status, and if you
+    like fee_bp,daily_budget_micros,hold_hours. Another rate holds for what is viewed from now on.
     """
     from sinks.catalogue import save_campaigns
     from sinks.catalogue_file import read_campaigns
 
-    with _catalogue() as conn:
-        typer.echo(f"Campaigns of {file}: {save_campaigns(conn, read_campaigns(file))}.")
+    with catalogue() as conn:
+        changes = save_campaigns(conn, read_campaigns(file))
+    typer.echo(f"Campaigns of {file}: {changes}.")
+    for detail in changes.details[:_SHOWN]:
+        typer.echo(f"  {detail}")
+    if len(changes.details) > _SHOWN:
+        typer.echo(f"  … and {len(changes.details) - _SHOWN} more")
 
 
 @campaigns.command("list")
 def list_campaigns() -> None:
-    """Show the campaigns and what is left of their budgets."""
+    """Show the campaigns, their present rates and what is left of their budgets."""
     from schemas.money import format_micros
     from sinks.ledger_fund import remaining_budgets
 
-    with _catalogue() as conn:
+    with catalogue() as conn:
         rows = remaining_budgets(conn)
-    typer.echo(f"{'campaign':<24} {'status':<8} {'rate':>20} {'budget':>26} {'left':>26}")
+    typer.echo(
+        f"{'campaign':<24} {'status':<8} {'rate':>20} {'fee':>8} {'budget':>26} {'left':>26}"
+        f" {'a day':>26} {'hold':>6}"
+    )
     for campaign, left in rows:
-        money = [
+        day = campaign.daily_budget_micros
+        rate, budget, left_text = (
             format_micros(micros, campaign.currency)
             for micros in (campaign.rate_micros, campaign.budget_micros, left)
-        ]
+        )
         typer.echo(
-            f"{campaign.campaign_id:<24} {campaign.status:<8} "
-            f"{money[0]:>20} {money[1]:>26} {money[2]:>26}"
+            f"{campaign.campaign_id:<24} {campaign.status:<8} {rate:>20} "
+            f"{campaign.fee_bp / 100:>6.2f} % {budget:>26} {left_text:>26} "
+            f"{'' if day is None else format_micros(day, campaign.currency):>26} "
+            f"{campaign.hold_hours:>4} h"
         )
 
 
@@ -70,21 +84,23 @@ def import_promoters(file: File) -> None:
     from sinks.catalogue import save_promoters
     from sinks.catalogue_file import read_promoters
 
-    with _catalogue() as conn:
+    with catalogue() as conn:
         typer.echo(f"Promoters of {file}: {save_promoters(conn, read_promoters(file))}.")
 
 
 @contextmanager
-def _catalogue() -> "Iterator[Connection]":
+def catalogue() -> "Iterator[Connection]":
+    """A connection to Postgres; what is wrong becomes a `Problem`."""
     import psycopg
 
     from sinks.catalogue_file import CatalogueError
+    from sinks.ledger import IdempotencyError
     from sinks.postgres import connect
 
     try:
         with connect(settings()) as conn:
             yield conn
-    except (CatalogueError, OSError) as error:
+    except (CatalogueError, IdempotencyError, OSError) as error:
         raise Problem(str(error)) from error
     except psycopg.OperationalError as error:
         raise Problem(f"Postgres does not answer: {error}") from error

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pipeline.score.admit import Clock, Times, admit, times_of
 from pipeline.score.catalogue import CatalogueCache
 from pipeline.score.decode import decode
+from pipeline.score.price import rates_of
 from pipeline.score.refuse import Refused, refuse_view
 from pipeline.score.state import State
 from pipeline.score.window import digests
@@ -59,15 +60,14 @@ async def take(
     with STEP_SECONDS.labels("columns").time():
         columns = columns_of(views)
         campaign = columns["campaign_id"].dictionary_encode()
-        of_row = campaign.indices
-        priced = [catalogue.campaigns[one] for one in campaign.dictionary.to_pylist()]
+        known = [catalogue.campaigns[one].currency for one in campaign.dictionary.to_pylist()]
         columns |= {
             "raw_offset": pa.array([record.offset for record in kept], pa.int64()),
             "log_time": pa.array(times.log_time),
             "viewed_at": pa.array(times.viewed_at),
             "received_at": pa.array(times.received_at),
-            "currency": pa.array([one.currency for one in priced], pa.string()).take(of_row),
-            "rate_micros": pa.array([one.rate_micros for one in priced], pa.int64()).take(of_row),
+            "currency": pa.array(known, pa.string()).take(campaign.indices),
+            "rate_micros": rates_of(campaign, times.viewed_at, catalogue),
         }
         return Taken(columns, rejected + late, duplicates)
 
