@@ -93,6 +93,12 @@ def test_a_payer_outside_sepa_makes_no_sepa_transfers() -> None:
     assert values(root, ".//SvcLvl/Cd") == ["NURG"]
 
 
+@pytest.mark.parametrize("iban", ["SM86U0322509800000000270100", "VA59001123000012345678"])
+def test_small_countries_of_sepa_need_no_bic(iban: str) -> None:
+    root = read(pain_001(batch(transfer(details=Iban(iban)))))
+    assert values(root, ".//SvcLvl/Cd") == ["SEPA"]
+
+
 def test_texts_arrive_in_banks_characters_and_lengths() -> None:
     long = "Ünïcode " * 40
     root = read(pain_001(batch(transfer(name=long, remittance=long))))
