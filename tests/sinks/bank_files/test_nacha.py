@@ -176,3 +176,20 @@ def test_totals_beyond_twelve_digits_are_refused() -> None:
     huge = [transfer(n, CHECKING, amount_minor=MAX_MINOR) for n in range(1, 103)]
     with pytest.raises(ValueError, match="does not fit into 12 digits"):
         nacha(batch(*huge, payer=AMERICA), balanced=False)
+
+
+@pytest.mark.parametrize("entries", range(5, 19))
+def test_blocks_are_filled_whatever_the_number_of_entries(entries: int) -> None:
+    lines = [transfer(n, CHECKING) for n in range(1, entries + 1)]
+    content = nacha(batch(*lines, payer=AMERICA), balanced=False)
+    _, [(_, read_back, _)], control = read(content)
+    records = entries + 4
+    assert len(read_back) == entries
+    assert int(control[7:13]) == -(-records // 10) == content.count(b"\n") // 10
+
+
+def test_the_hash_keeps_its_last_ten_digits() -> None:
+    lines = [transfer(n, Ach("325070760", "1")) for n in range(1, 1_001)]
+    _, [(_, _, tail)], control = read(nacha(batch(*lines, payer=AMERICA), balanced=False))
+    assert 32_507_076 * 1_000 == 32_507_076_000
+    assert tail[10:20] == control[21:31] == "2507076000"
