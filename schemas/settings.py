@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.kafka_url import KafkaUrl
+from schemas.payee_keys import parse_keys
 
 Service = Literal["kafka", "clickhouse", "postgres", "redis"]
 SERVICES: tuple[Service, ...] = ("kafka", "clickhouse", "postgres", "redis")
@@ -18,7 +19,9 @@ SERVICES: tuple[Service, ...] = ("kafka", "clickhouse", "postgres", "redis")
 class Settings(BaseSettings):
     """What can be set. A service without a URL is the embedded one of the data folder."""
 
-    model_config = SettingsConfigDict(env_prefix="VIEWLEDGER_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="VIEWLEDGER_", frozen=True, hide_input_in_errors=True
+    )
 
     data: Path = Field(Path(".viewledger"), description="data folder of the embedded services")
     kafka: str | None = Field(
@@ -62,6 +65,18 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level of what is logged"
     )
+    payee_keys: SecretStr | None = Field(
+        None,
+        description="id:base64,id:base64; the first seals bank details, all open them;"
+        " `viewledger payees new-key` makes one",
+    )
+
+    @field_validator("payee_keys")
+    @classmethod
+    def _check_payee_keys(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None:
+            parse_keys(keys.get_secret_value())
+        return keys
 
     @field_validator("kafka")
     @classmethod

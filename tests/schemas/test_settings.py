@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.settings import NotRunningError, Settings, settings
+from schemas.settings import SERVICES, NotRunningError, Settings, settings
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -30,6 +30,11 @@ def _fresh() -> None:
         ("BLOCK_ROWS", "65537"),
         ("SNAPSHOT_SECONDS", "0"),
         ("LOG_LEVEL", "hunter2"),
+        ("PAYEE_KEYS", "hunter2"),
+        ("PAYEE_KEYS", ""),
+        ("PAYEE_KEYS", "hunter2:hunter2"),
+        ("PAYEE_KEYS", "hunter2:aHVudGVyMg=="),
+        ("PAYEE_KEYS", "hunter2 !:aHVudGVyMg=="),
     ],
 )
 def test_a_wrong_setting_ends_with_its_name_and_without_its_value(
@@ -75,7 +80,8 @@ def settings_table() -> str:
     """The table of docs/operations.md."""
     rows = ["| variable | default | what |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        shown = "embedded" if field.default is None else f"`{field.default}`"
+        unset = "embedded" if name in SERVICES else "none"
+        shown = unset if field.default is None else f"`{field.default}`"
         what = (field.description or "").replace("|", "\\|")
         if "://" in what:
             what = f"`{what}`"
