@@ -7,10 +7,12 @@ import typer
 
 from pipeline.cli import (
     ask,
+    campaign_money,
     catalogue,
     demo,
     migrate,
     model,
+    payees,
     reconcile,
     rejected,
     replay,
@@ -31,6 +33,8 @@ app = typer.Typer(
 demo.register(app)
 services.register(app)
 catalogue.register(app)
+campaign_money.register(app)
+payees.register(app)
 migrate.register(app)
 model.register(app)
 simulate.register(app)
