@@ -21,14 +21,14 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     region: str = ""
 
 
-class Iban(msgspec.Struct, frozen=True, tag="iban"):
+class Iban(msgspec.Struct, frozen=True, tag_field="method", tag="iban"):
     """An account by IBAN; without spaces, upper case."""
 
     iban: str
     bic: str = ""
 
 
-class Ach(msgspec.Struct, frozen=True, tag="ach"):
+class Ach(msgspec.Struct, frozen=True, tag_field="method", tag="ach"):
     """An account in the United States."""
 
     routing: str
@@ -40,7 +40,7 @@ class Ach(msgspec.Struct, frozen=True, tag="ach"):
     """Decides the entry class: CCD or PPD."""
 
 
-class Paypal(msgspec.Struct, frozen=True, tag="paypal"):
+class Paypal(msgspec.Struct, frozen=True, tag_field="method", tag="paypal"):
     """An account at PayPal."""
 
     email: str
