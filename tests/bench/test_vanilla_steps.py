@@ -20,11 +20,17 @@ from pipeline.simulate.simulate import make_traffic
 from pipeline.simulate.traffic import START_MS
 from pipeline.simulate.writer import chunks
 from schemas.block import decode_block
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, Rates
 from schemas.verdicts import Verdict
 
 EVENTS = 6_000
 BLOCK = 1_500
+EARLY_AND_LATE = (7, 11)
+"""Rates before and after noon of every other campaign."""
+
+
+Result = tuple[int, int, int]
+"""Verdict, reasons, rate."""
 
 
 class Record(NamedTuple):
@@ -49,6 +55,10 @@ def day() -> tuple[Catalogue, list[Record]]:
         version=1,
         campaigns={one.campaign_id: one for one in traffic.catalogue.campaigns},
         promoters={one.promoter_id: one for one in traffic.catalogue.promoters},
+        rates={
+            one.campaign_id: Rates((-(2**63) + 1, START_MS + 12 * 3_600_000), EARLY_AND_LATE)
+            for one in traffic.catalogue.campaigns[::2]
+        },
     )
     values = [
         value
@@ -67,20 +77,21 @@ def key_of(value: bytes) -> bytes | None:
         return None
 
 
-def in_blocks(catalogue: Catalogue, records: list[Record]) -> dict[int, tuple[int, int]]:
+def in_blocks(catalogue: Catalogue, records: list[Record]) -> dict[int, Result]:
     state = empty_state(27)
     clock = Clock(24 * 3_600_000, 5 * 60_000)
     tools = Tools(Catalogued(catalogue), Judge("champion"), LocalCounters(), clock, asyncio.Lock())
-    found: dict[int, tuple[int, int]] = {}
+    found: dict[int, Result] = {}
+    columns = ["raw_offset", "verdict", "reasons", "rate_micros"]
     for start in range(0, len(records), BLOCK):
         made = asyncio.run(score(records[start : start + BLOCK], 0, state, tools))
         accepted = decode_block(made.value).accepted
-        for row in accepted.select(["raw_offset", "verdict", "reasons"]).to_pylist():
-            found[row["raw_offset"]] = row["verdict"], row["reasons"]
+        for row in accepted.select(columns).to_pylist():
+            found[row["raw_offset"]] = row["verdict"], row["reasons"], row["rate_micros"]
     return found
 
 
-def one_by_one(catalogue: Catalogue, records: list[Record]) -> dict[int, tuple[int, int]]:
+def one_by_one(catalogue: Catalogue, records: list[Record]) -> dict[int, Result]:
     model = load_model("champion")
     known = Known(catalogue, load_lists(), model.threshold, set(), set(), {}, {}, {})
     prepared = {
@@ -91,7 +102,7 @@ def one_by_one(catalogue: Catalogue, records: list[Record]) -> dict[int, tuple[i
     scores = model.predict(np.array([one.features for one in prepared.values()]))
     made = [finish(known, one, s) for one, s in zip(prepared.values(), scores, strict=True)]
     results = zip(prepared, made, strict=True)
-    return {offset: (one["verdict"], one["reasons"]) for offset, one in results}
+    return {offset: (one["verdict"], one["reasons"], one["rate_micros"]) for offset, one in results}
 
 
 def without_phase(entity: Keys, viewed_at: Ints, window_ms: int) -> Keys:
@@ -107,7 +118,8 @@ def test_vanilla_does_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue, records = day()
     vanilla = one_by_one(catalogue, records)
     assert vanilla == in_blocks(catalogue, records)
-    assert {verdict for verdict, _ in vanilla.values()} == {
+    assert {*EARLY_AND_LATE} < {rate for *_, rate in vanilla.values()}
+    assert {verdict for verdict, *_ in vanilla.values()} == {
         Verdict.VALID,
         Verdict.UNQUALIFIED,
         Verdict.INVALID,

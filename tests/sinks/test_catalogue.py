@@ -40,6 +40,7 @@ def spend(conn: Connection, campaign_id: str, views: int) -> None:
 
 def test_what_is_saved_is_loaded(conn: Connection) -> None:
     one, two = campaign(), campaign(budget_micros=0, currency="JPY", status="paused")
+    two = change(two, fee_bp=250, daily_budget_micros=5_000, hold_hours=0)
     promoter = Promoter(promoter_id=name("p"), status="suspended")
     assert save(conn, [one, two], [promoter]) == (2, 1)
     catalogue = load_catalogue(conn)
@@ -58,7 +59,14 @@ def test_says_what_changed_and_raises_the_version_only_then(
     assert save_campaigns(conn, [one, two]) == Changes(unchanged=2)
     assert catalogue_version(conn) == version
     changed = change(one, ends_at=one.ends_at + timedelta(days=1), rate_micros=7)
-    assert save_campaigns(conn, [changed, two, three]) == Changes(1, 1, 1)
+    shown = repr(one.campaign_id)
+    assert save_campaigns(conn, [changed, two, three]) == Changes(
+        *(1, 1, 1),
+        (
+            f"campaign {shown}: rate_micros 1000 → 7 for what is viewed from now on",
+            f"campaign {shown}: ends_at {one.ends_at} → {changed.ends_at}",
+        ),
+    )
     assert load_catalogue(conn).campaigns[one.campaign_id] == changed
     promoter = Promoter(promoter_id=name("p"), status="active")
     version = catalogue_version(conn)
@@ -126,7 +134,8 @@ def test_a_currency_stays_once_money_moved(conn: Connection) -> None:
     for each in (funded, capped):
         with pytest.raises(CatalogueError, match="its currency is EUR and cannot become USD"):
             save_campaigns(conn, [change(each, currency="USD")])
-    assert save_campaigns(conn, [change(empty, currency="USD")]) == Changes(changed=1)
+    (changed,) = save_campaigns(conn, [change(empty, currency="USD")]).details
+    assert "currency EUR → USD" in changed
     assert verify_ledger(conn) == []
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,10 +50,44 @@ active,2026-12-31,2026-01-01T02:00:00+02:00,5000000, 2500," eur","c1"
         "\n" + as_json(starts_at="2026-01-01T00:00:00"),
         gzip.compress(f"{HEADER}\n{GOOD}\n".encode()),
         gzip.compress(as_json().encode()),
+        f"{HEADER},hold_hours,fee_bp,daily_budget_micros\n{GOOD},72,,\n",
+        as_json(daily_budget_micros=None),
     ],
 )
 def test_reads_what_people_write(tmp_path: Path, content: str | bytes) -> None:
     assert read_campaigns(write(tmp_path, content)) == [CAMPAIGN]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{HEADER},fee_bp,daily_budget_micros,hold_hours\n{GOOD},250,0,8760\n",
+        f"daily_budget_micros,{HEADER},hold_hours,fee_bp\n 0,{GOOD}, 8760 ,250\n",
+        as_json(fee_bp=250, daily_budget_micros=0, hold_hours=8760),
+        as_json(fee_bp="250", daily_budget_micros="0", hold_hours="8760"),
+    ],
+)
+def test_reads_what_need_not_be_there(tmp_path: Path, content: str) -> None:
+    expected = msgspec.structs.replace(CAMPAIGN, fee_bp=250, daily_budget_micros=0, hold_hours=8760)
+    assert read_campaigns(write(tmp_path, content)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fee_bp": -1}, "fee_bp is -1; it must be a whole number of basis points from 0 to 10000"),
+        ({"fee_bp": 10_001}, "fee_bp is 10001"),
+        ({"fee_bp": None}, "fee_bp is None"),
+        ({"fee_bp": "2.5"}, "fee_bp is '2.5'"),
+        ({"daily_budget_micros": -1}, "daily_budget_micros is -1; it must be empty, or"),
+        ({"daily_budget_micros": 10**18 + 1}, "daily_budget_micros is 1000000000000000001"),
+        ({"hold_hours": 8_761}, "hold_hours is 8761; it must be a whole number of hours"),
+    ],
+)
+def test_says_what_such_a_value_must_be(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(CatalogueError) as error:
+        read_campaigns(write(tmp_path, as_json(**changes)))
+    assert said in str(error.value)
 
 
 def test_reads_promoters(tmp_path: Path) -> None:
@@ -100,6 +135,8 @@ def test_names_line_field_and_value(tmp_path: Path, column: str, value: str, sai
     [
         ("", "line 1: the header is '' and should be 'campaign_id,currency"),
         ("campaign_id,currency\nc1,EUR\n", "line 1: the header is 'campaign_id,currency'"),
+        (f"{HEADER},fee\n{GOOD},1\n", "and may have 'fee_bp,daily_budget_micros,hold_hours'"),
+        (f"{HEADER},fee_bp,fee_bp\n{GOOD},1,1\n", "line 1: the header is"),
         (f"{HEADER}\n", "no campaign in it"),
         (f"{HEADER}\n{GOOD},5\n", "line 2: 8 values, and 7 columns"),
         (f'{HEADER}\n{GOOD}\n"c2,EUR\n', "line 3: not CSV"),

@@ -41,6 +41,21 @@ def test_import_and_list(run, tmp_path: Path) -> None:
 
 
 @pytest.mark.services
+def test_an_import_says_what_it_changes(run, tmp_path: Path) -> None:
+    file, campaign_id = tmp_path / "file.csv", name()
+    header = "campaign_id,currency,rate_micros,budget_micros,starts_at,ends_at,status"
+    line = f"{campaign_id},EUR,{{}},0,2020-01-01,2020-02-01,ended"
+    file.write_text(f"{header},fee_bp\n{line.format(2500)},250\n")
+    assert "1 new" in run("campaigns", "import", file).stdout
+    file.write_text(f"{header}\n{line.format(3000)}\n")
+    said = run("campaigns", "import", file).stdout
+    assert "1 changed" in said
+    change = f"campaign '{campaign_id}'"
+    assert f"  {change}: rate_micros 2500 → 3000 for what is viewed from now on\n" in said
+    assert f"  {change}: fee_bp 250 → 0 for what is booked from now on\n" in said
+
+
+@pytest.mark.services
 def test_bad_input_is_a_sentence(run, tmp_path: Path) -> None:
     file = tmp_path / "file.csv"
     file.write_text("promoter_id,status\np1,gone\n")

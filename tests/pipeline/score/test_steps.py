@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from pipeline.score.admit import Clock
 from pipeline.score.state import State, empty_state
 from pipeline.score.steps import Scored, Tools, score
 from schemas.block import ACCEPTED, REFUSED, Block, decode_block
+from schemas.catalogue import Rates
 from schemas.verdicts import Reason, Refusal, Verdict
 
 JUDGE = Judge("champion")
@@ -205,6 +207,18 @@ def test_the_price_and_the_versions_are_written_with_the_verdict() -> None:
     campaign = CATALOGUE.campaigns["c-1"]
     assert (row["rate_micros"], row["currency"]) == (campaign.rate_micros, campaign.currency)
     assert block.versions == {**JUDGE.versions, "policy_version": "1"}
+
+
+def test_a_view_costs_what_was_valid_when_it_was_viewed() -> None:
+    rates = {"c-1": Rates((-(2**63) + 1, NOW), (2_500, 3_000))}
+    changed = tools()._replace(
+        catalogue=FixedCatalogue(msgspec.structs.replace(CATALOGUE, rates=rates))
+    )
+    behind = {"occurred_at": NOW - 9, "sent_at": NOW - 9}  # the clock: it was viewed at NOW
+    records = [good(1), good(2, occurred_at=NOW - 1), good(3, **behind), good(4, received_at=NOW)]
+    rows = one_block(records, shared=changed).accepted
+    assert rows["viewed_at"].to_pylist() == [NOW, NOW - 1, NOW, NOW]
+    assert rows["rate_micros"].to_pylist() == [3_000, 2_500, 3_000, 3_000]
 
 
 def test_without_counters_views_are_held_and_not_judged() -> None:
