@@ -96,9 +96,10 @@ def show(promoter_id: PromoterId, as_json: AsJson = False) -> None:
             typer.echo(f"{name:<20} {value}")
     typer.echo("\nchanges")
     for change in changes:
-        what = ", ".join("bank details" if name == "sealed" else name for name in change.fields)
         at = change.changed_at.isoformat(timespec="seconds")
-        typer.echo(f"{at}  version {change.version}  {change.kind} by {change.changed_by}: {what}")
+        what = ", ".join("bank details" if name == "sealed" else name for name in change.fields)
+        of_what = f": {what}" if change.kind == "changed" else ""
+        typer.echo(f"{at}  version {change.version}  {change.kind} by {change.changed_by}{of_what}")
 
 
 @payees.command("verify")
