@@ -59,6 +59,7 @@ class Settings(BaseSettings):
         60.0, gt=0, description="without progress while there is work, after which a worker exits"
     )
     model: str = Field("champion", description="name of the model in the registry")
+    payer: Path | None = Field(None, description="JSON file that says who pays; docs/finance.md")
     workers: int = Field(1, ge=1, le=64, description="processes of `score` that `up` starts")
     metrics_host: str = Field("127.0.0.1", description="where a worker serves /metrics, /health")
     metrics_port: int = Field(0, ge=0, le=65535, description="0 picks a free one")

@@ -13,6 +13,7 @@ from pipeline.cli import (
     migrate,
     model,
     payees,
+    payouts,
     reconcile,
     rejected,
     replay,
@@ -35,6 +36,7 @@ services.register(app)
 catalogue.register(app)
 campaign_money.register(app)
 payees.register(app)
+payouts.register(app)
 migrate.register(app)
 model.register(app)
 simulate.register(app)

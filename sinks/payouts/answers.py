@@ -232,3 +232,31 @@ def _keep(conn: Connection, bank_file_id: int, noted: list[Noted]) -> None:
             [one.note for one in noted],
         ),
     )
+
+
+def load_puzzles(conn: Connection) -> list[tuple[str, Noted]]:
+    """Answers that were not applied and say why, with the name of their file, oldest first."""
+    rows = conn.execute(
+        "SELECT name, reference, outcome, code, reason, amount_minor, bank_answers.currency,"
+        " line_id, note FROM bank_answers JOIN bank_files USING (bank_file_id)"
+        " WHERE note <> '' ORDER BY answer_id"
+    )
+    return [
+        (
+            name,
+            Noted(
+                Answer(
+                    reference=reference,
+                    outcome=outcome,
+                    code=code,
+                    text=text,
+                    amount_minor=amount,
+                    currency=currency,
+                ),
+                line_id,
+                False,
+                note,
+            ),
+        )
+        for name, reference, outcome, code, text, amount, currency, line_id, note in rows
+    ]
