@@ -2,10 +2,14 @@ import re
 import secrets
 
 import clickhouse_connect
+import psycopg
 import pytest
 from support.databases import with_database
 
 from schemas.settings import Settings
+from sinks.catalogue import load_catalogue
+from sinks.catalogue_rates import add_rate
+from sinks.ledger_verify import verify_ledger
 from sinks.migrate import (
     DATABASES,
     Database,
@@ -137,3 +141,54 @@ def test_says_which_database_does_not_answer_and_no_password() -> None:
     with pytest.raises(MigrationError, match=r"migrate up of postgres: .*refused") as error:
         migrate_up(nowhere, ["postgres"])
     assert "geheim" not in str(error.value)
+
+
+@pytest.mark.services
+def test_the_money_rules_keep_what_was_there_before(stack: Settings) -> None:
+    url = with_database(stack.url("postgres"), f"migrated_{secrets.token_hex(4)}")
+    own = stack.model_copy(update={"postgres": url})
+    migrate_up(own, ["postgres"])
+    later = len(migrations("postgres")) - 5
+    migrate_down(own, later, ["postgres"])
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO campaigns"
+            " (campaign_id, currency, rate_micros, budget_micros, starts_at, ends_at, status)"
+            " VALUES ('c', 'EUR', 2500, 5000, '2025-01-01', '2027-01-01', 'active')"
+        )
+        conn.execute(
+            """
+            WITH accounts AS (
+                INSERT INTO accounts (kind, owner_id, currency) VALUES
+                    ('campaign_funding', 'c', 'EUR'), ('campaign_budget', 'c', 'EUR'),
+                    ('promoter_pending', 'p', 'EUR') RETURNING account_id, kind),
+            journals AS (
+                INSERT INTO journals (kind, idempotency_key, fingerprint, description)
+                VALUES ('funding', 'f', sha256(''), ''), ('accrual', 'a', sha256(''), '')
+                RETURNING journal_id, kind)
+            INSERT INTO entries (journal_id, account_id, amount_micros)
+            SELECT journal_id, account_id, amount
+            FROM (VALUES
+                ('funding', 'campaign_funding', -5000), ('funding', 'campaign_budget', 5000),
+                ('accrual', 'campaign_budget', -2500), ('accrual', 'promoter_pending', 2500))
+                AS wanted (journal, account, amount)
+            JOIN journals ON journals.kind = journal JOIN accounts ON accounts.kind = account
+            """
+        )
+        conn.execute(
+            "INSERT INTO accruals (partition, scored_from, scored_next, campaign_id, promoter_id,"
+            " currency, rate_micros, log_hour, views, amount_micros, capped_views, capped_micros,"
+            " journal_id) SELECT 0, 0, 1, 'c', 'p', 'EUR', 2500, '2025-10-09 23:00Z', 1, 2500,"
+            " 2, 5000, journal_id FROM journals WHERE kind = 'accrual'"
+        )
+    migrate_up(own, ["postgres"])
+    with connect(own) as conn:
+        assert load_catalogue(conn).campaigns["c"].rate_micros == 2500
+        assert verify_ledger(conn) == []
+        (day,) = conn.execute("SELECT day::text, spent_micros FROM campaign_days").fetchall()
+        assert day == ("2025-10-09", 2500)
+        add_rate(conn, "c", 3000, None)
+    migrate_down(own, later, ["postgres"])
+    with psycopg.connect(url) as conn:
+        assert conn.execute("SELECT rate_micros FROM campaigns").fetchall() == [(3000,)]
+        assert conn.execute("SELECT amount_micros FROM accruals").fetchall() == [(2500,)]
