@@ -126,16 +126,18 @@ def accrue(wanted: Demand, budgets: Sequence[Budget]) -> list[Accrual]:
     starts = np.concatenate(([0], wanted.ends[:-1]))
     costs = np.add.reduceat(rates[wanted.order], starts)
     limited = costs > np.array([budget.left_micros for budget in budgets], dtype=np.int64)
-    limited |= [budget.left_by_day is not None for budget in budgets]
+    daily = [budget.left_by_day is not None for budget in budgets]
+    limited |= daily
+    days = days_of(wanted) if any(daily) else None
     for owner in np.flatnonzero(limited).tolist():
         rows = wanted.order[starts[owner] : wanted.ends[owner]]
         left, by_day = budgets[owner].left_micros, budgets[owner].left_by_day
-        if by_day is None:
+        if days is None or by_day is None:
             paid[rows] = affordable(rates[rows], left)
         else:
-            found, days = np.unique(days_of(wanted)[rows], return_inverse=True)
+            found, number = np.unique(days[rows], return_inverse=True)
             left_by_day = np.array([by_day[day] for day in found.tolist()], np.int64)
-            paid[rows] = affordable(rates[rows], left, days, left_by_day)
+            paid[rows] = affordable(rates[rows], left, number, left_by_day)
     groups = (
         wanted.views.append_column("paid", pa.array(paid))
         .group_by(_KEYS, use_threads=False)
