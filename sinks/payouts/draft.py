@@ -134,7 +134,7 @@ def _due(conn: Connection, currency: str, until: datetime, key: str) -> list[_Du
             SELECT account_id, sum(amount_micros)::bigint AS micros
             FROM journals JOIN entries USING (journal_id, created_at)
             JOIN accounts USING (account_id)
-            WHERE created_at > %(until)s AND journals.kind = 'settlement'
+            WHERE journals.created_at > %(until)s AND journals.kind = 'settlement'
                 AND accounts.kind = 'promoter_payable' AND currency = %(currency)s
             GROUP BY account_id),
         netted AS (

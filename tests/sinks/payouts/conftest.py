@@ -1,0 +1,36 @@
+"""A database of its own: settling and drafting take in everybody."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from support.databases import with_database
+from support.payees import new_keys
+
+from schemas.payee_keys import Keys
+from schemas.settings import Settings
+from sinks.migrate import migrate_up
+from sinks.postgres import Connection, connect
+
+
+@pytest.fixture(scope="session")
+def payout_books(stack: Settings) -> Settings:
+    """Settings whose Postgres is migrated and used by tests of payouts only."""
+    url = with_database(stack.url("postgres"), f"payouts_{secrets.token_hex(4)}")
+    found = stack.model_copy(update={"postgres": url})
+    migrate_up(found, ["postgres"])
+    return found
+
+
+@pytest.fixture
+def conn(payout_books: Settings) -> Iterator[Connection]:
+    """A connection for one test; what is payable afterwards bothers nobody."""
+    with connect(payout_books) as conn:
+        yield conn
+        conn.execute("UPDATE promoters SET status = 'suspended' WHERE status = 'active'")
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    """Keys of the payees."""
+    return new_keys()
