@@ -1,1 +1,1 @@
-"""What banks send back about payments, one format per file; `read.read_answers` is the door."""
+"""What banks send back about payments, one format a file; `read.read_answers` is the door."""
