@@ -143,3 +143,24 @@ def test_many_at_once_with_one_key_do_it_once(books: Settings) -> None:
     with connect(books) as conn:
         assert found(conn, campaign_id)[1] == 400
         assert verify_ledger(conn) == []
+
+
+def test_an_import_beside_it_neither_deadlocks_nor_loses_money(books: Settings) -> None:
+    with connect(books) as conn:
+        mine = campaign(1_000)
+        save_campaigns(conn, [mine])
+
+    def run(number: int) -> None:
+        with connect(books) as conn:
+            for turn in range(15):
+                if number % 2:
+                    fund_campaign(conn, mine.campaign_id, 100, name("key"))
+                else:
+                    save_campaigns(conn, [change(mine, budget_micros=1_000 + turn)])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
+    with connect(books) as conn:
+        known, left = found(conn, mine.campaign_id)
+        assert known.budget_micros == left
+        assert verify_ledger(conn) == []
