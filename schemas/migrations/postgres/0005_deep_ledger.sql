@@ -59,7 +59,7 @@ COMMENT ON COLUMN entries.amount_micros IS 'positive into the account, negative 
 COMMENT ON COLUMN entries.created_at IS 'that of the journal, so an entry is once in all partitions';
 
 CREATE FUNCTION make_entry_partitions(first timestamptz, months integer) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     month timestamp := date_trunc('month', first AT TIME ZONE 'UTC');
     name text;
@@ -92,7 +92,7 @@ INSERT INTO entries (journal_id, account_id, amount_micros, created_at)
 DROP TABLE entries_before;
 
 CREATE OR REPLACE FUNCTION post_entries() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     wrong record;
 BEGIN
@@ -156,7 +156,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
-ALTER FUNCTION open_balance() SECURITY DEFINER SET search_path FROM CURRENT;
+ALTER FUNCTION open_balance() SECURITY DEFINER SET search_path = public, pg_temp;
 
 -- Hash chain ---------------------------------------------------------------------------------
 -- A link covers the rows of one table with after_id < id <= to_id. Rows are append-only and the
@@ -191,7 +191,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON chain_links
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE FUNCTION chain_heads() RETURNS TABLE (table_name text, head bigint)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     chained record;
 BEGIN

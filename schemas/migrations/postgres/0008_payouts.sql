@@ -163,7 +163,7 @@ CREATE TRIGGER check_change BEFORE UPDATE ON payout_lines
 
 -- The actor comes from the setting viewledger.actor, which every command sets.
 CREATE FUNCTION note_batches() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO payout_events (batch_id, was, became, actor)
         VALUES (NEW.batch_id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status,
@@ -174,7 +174,7 @@ CREATE TRIGGER note AFTER INSERT OR UPDATE ON payout_batches
     FOR EACH ROW EXECUTE FUNCTION note_batches();
 
 CREATE FUNCTION note_new_lines() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO payout_events (batch_id, line_id, became, actor)
         SELECT batch_id, line_id, status, current_setting('viewledger.actor') FROM added;
@@ -184,7 +184,7 @@ CREATE TRIGGER note_new AFTER INSERT ON payout_lines REFERENCING NEW TABLE AS ad
     FOR EACH STATEMENT EXECUTE FUNCTION note_new_lines();
 
 CREATE FUNCTION note_lines() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO payout_events (batch_id, line_id, was, became, actor, code, reason)
         SELECT now.batch_id, line_id, before.status, now.status,

@@ -54,7 +54,7 @@ class Finance(RuleBasedStateMachine):
         self.conn.execute("UPDATE promoters SET status = 'suspended' WHERE status = 'active'")
         self.conn.close()
 
-    @rule(who=st.integers(0, 1), views=st.integers(1, 40))
+    @rule(who=st.integers(0, 1), views=st.integers(1, 400))
     def earn(self, who: int, views: int) -> None:
         promoter = self.promoters[who]
         self.accruals.append((earn(self.conn, self.campaign, promoter, views), promoter))
@@ -64,7 +64,7 @@ class Finance(RuleBasedStateMachine):
     def settle(self) -> None:
         settle(self.conn)
 
-    @rule(which=NUMBER, views=st.integers(1, 20))
+    @rule(which=NUMBER, views=st.integers(1, 300))
     def correct(self, which: int, views: int) -> None:
         if self.accruals:
             accrual, promoter = self.accruals[which % len(self.accruals)]
@@ -110,6 +110,17 @@ class Finance(RuleBasedStateMachine):
                     self.conn, self.keys, PAYER, batch, "pain.001.001.09", TODAY, actor=actor
                 )
                 assert self.files.setdefault(batch, files) == files
+
+    @rule()
+    def pay(self) -> None:
+        """All steps at once: left to chance, hardly any batch would come so far."""
+        settle(self.conn)
+        made = draft(self.conn, "EUR", None, 0, actor="anna", key=name("key")).batch
+        if made is not None:
+            self.batches.append(made.batch_id)
+            with contextlib.suppress(PayoutError):
+                approve(self.conn, made.batch_id, actor="ben")
+            self.export(0, "ben")
 
     @rule(which=NUMBER, line=NUMBER, outcome=st.sampled_from(["settled", "failed", "returned"]))
     def answer(self, which: int, line: int, outcome: Any) -> None:
