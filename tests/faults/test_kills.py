@@ -38,9 +38,13 @@ def test_exactly_once(services: Settings, tmp_path: Path, fault_seed: int) -> No
     chaos = Chaos(services, fault_seed)
     # A replay that gives up (no Kafka when it starts) is run again, as its user would.
     for _ in range(5):
-        replay = start_replay(services, traffic, EVENTS_PER_SECOND)
-        chaos.run(lambda replay=replay: replay.poll() is None)
-        said = replay.communicate()[0]
+        with start_replay(services, traffic, EVENTS_PER_SECOND) as replay:
+            try:
+                chaos.run(lambda replay=replay: replay.poll() is None)
+            except BaseException:
+                replay.kill()
+                raise
+            said = replay.communicate()[0]
         if replay.returncode == 0:
             break
     print(f"seed {fault_seed}: " + ", ".join(chaos.story))

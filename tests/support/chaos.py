@@ -70,7 +70,7 @@ class Chaos:
         try:
             # Static members stay until their session ends: the group is empty after that.
             for _ in range(14):
-                with suppress(KafkaException):
+                with suppress(KafkaException, TimeoutError):
                     admin.alter_consumer_group_offsets([request])[request.group_id].result(5)
                     self.story.append(f"rewind {name}")
                     return
