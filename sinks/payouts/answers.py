@@ -3,6 +3,8 @@
 import hashlib
 from typing import NamedTuple
 
+import msgspec
+
 from schemas.money import format_minor
 from schemas.payout import Answer
 from sinks.bank_answers.read import read_answers
@@ -121,6 +123,13 @@ def _whole_file(
         for line in batch.lines
         if line.status != "cancelled" and line.end_to_end_id not in told
     ]
+    if answer.amount_minor is not None:
+        # A double or partial booking of the file shows up here only.
+        total = sum(line.amount_minor for line in lines)
+        if (answer.amount_minor, answer.currency) != (total, batch.currency):
+            said = f"another amount than {format_minor(total, batch.currency)} of its lines"
+            return [Noted(answer, None, False, said)]
+        answer = msgspec.structs.replace(answer, amount_minor=None, currency=None)
     return [_judge(answer, batch, line, batches) for line in lines]
 
 
@@ -138,7 +147,10 @@ def _judge(answer: Answer, batch: Batch, line: Line, batches: dict[int, Batch]) 
     ):
         expected = format_minor(line.amount_minor, batch.currency)
         return Noted(answer, line.line_id, False, f"another amount than {expected}")
-    if answer.outcome == "pending" or answer.outcome == line.status:
+    if answer.outcome == "pending":
+        note = "a person has to look" if answer.code or answer.text else ""
+        return Noted(answer, line.line_id, False, note)
+    if answer.outcome == line.status:
         return Noted(answer, line.line_id, False, "")
     if line.status not in _FOLLOWS[answer.outcome]:
         return Noted(
