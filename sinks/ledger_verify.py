@@ -1,8 +1,14 @@
 """What the ledger adds up to, and whether it agrees with itself."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
+from schemas.money import to_micros
+from sinks import ledger_verify_journals, ledger_verify_money, ledger_verify_payouts
 from sinks.postgres import Connection
+
+LIMIT = 100
+"""Most discrepancies that one check reports."""
 
 
 class Total(NamedTuple):
@@ -20,12 +26,13 @@ class Total(NamedTuple):
 
 
 class Discrepancy(NamedTuple):
-    """Two figures that should be the same."""
+    """Two things that should be the same."""
 
     check: str
     subject: str
-    expected: int
-    found: int
+    """The row that is wrong."""
+    expected: str
+    found: str
 
 
 def ledger_totals(conn: Connection) -> list[Total]:
@@ -42,62 +49,6 @@ def ledger_totals(conn: Connection) -> list[Total]:
     return [Total(*row) for row in rows]
 
 
-_CHECKS = {
-    "balance is the sum of its entries": """
-        SELECT kind || ' ' || owner_id || ' ' || currency, coalesce(total, 0), balance_micros
-        FROM accounts
-        JOIN balances USING (account_id)
-        LEFT JOIN (SELECT account_id, sum(amount_micros) AS total FROM entries GROUP BY account_id)
-            AS moved USING (account_id)
-        WHERE balance_micros <> coalesce(total, 0)
-    """,
-    "entries of a journal sum to zero": """
-        SELECT 'journal ' || journal_id || ' ' || currency, 0, sum(amount_micros)
-        FROM entries JOIN accounts USING (account_id)
-        GROUP BY journal_id, currency HAVING sum(amount_micros) <> 0
-    """,
-    "a journal has at least two entries": """
-        SELECT 'journal ' || journal_id, 2, count(account_id)
-        FROM journals LEFT JOIN entries USING (journal_id)
-        GROUP BY journal_id HAVING count(account_id) < 2
-    """,
-    "a journal credits what its accruals say": """
-        SELECT 'journal ' || journal_id || ' ' || kind || ' ' || owner_id || ' ' || currency,
-            coalesce(accrued, 0), coalesce(credited, 0)
-        FROM (SELECT journal_id, kind, owner_id, currency, sum(micros) AS accrued
-              FROM accruals CROSS JOIN LATERAL (VALUES
-                  ('promoter_pending', promoter_id, amount_micros - fee_micros),
-                  ('platform_fee', 'platform', fee_micros)) AS paid (kind, owner_id, micros)
-              WHERE journal_id IS NOT NULL
-              GROUP BY journal_id, kind, owner_id, currency) AS accruals
-        FULL JOIN
-             (SELECT journal_id, accounts.kind, owner_id, currency, sum(amount_micros) AS credited
-              FROM journals JOIN entries USING (journal_id) JOIN accounts USING (account_id)
-              WHERE journals.kind = 'accrual'
-                  AND accounts.kind IN ('promoter_pending', 'platform_fee')
-              GROUP BY journal_id, accounts.kind, owner_id, currency) AS credits
-            USING (journal_id, kind, owner_id, currency)
-        WHERE coalesce(accrued, 0) <> coalesce(credited, 0)
-    """,
-    "a campaign's day is what its accruals say": """
-        SELECT campaign_id || ' ' || day, coalesce(accrued, 0), coalesce(spent_micros, 0)
-        FROM (SELECT campaign_id, (log_hour AT TIME ZONE 'UTC')::date AS day,
-                  sum(amount_micros) AS accrued
-              FROM accruals GROUP BY campaign_id, day) AS accruals
-        FULL JOIN campaign_days USING (campaign_id, day)
-        WHERE coalesce(accrued, 0) <> coalesce(spent_micros, 0)
-    """,
-    "a campaign's budget is what was funded": """
-        SELECT campaign_id || ' ' || campaigns.currency, budget_micros, coalesce(-balance_micros, 0)
-        FROM campaigns
-        LEFT JOIN (accounts JOIN balances USING (account_id))
-            ON kind = 'campaign_funding' AND owner_id = campaign_id
-            AND accounts.currency = campaigns.currency
-        WHERE budget_micros <> coalesce(-balance_micros, 0)
-    """,
-}
-
-
 def verify_ledger(conn: Connection) -> list[Discrepancy]:
     """Everything that does not add up, as of one moment; empty where the ledger is sound."""
     with conn.transaction():
@@ -107,8 +58,21 @@ def verify_ledger(conn: Connection) -> list[Discrepancy]:
 
 def discrepancies(conn: Connection) -> list[Discrepancy]:
     """As `verify_ledger`, within the caller's transaction. Reads all entries."""
+    checks = (
+        ledger_verify_journals.CHECKS | ledger_verify_money.CHECKS | ledger_verify_payouts.CHECKS
+    )
+    per_minor = _micros_per_minor(conn)
+    parameters = {"currencies": list(per_minor), "per_minor": list(per_minor.values())}
     return [
-        Discrepancy(check, subject, int(expected), int(found))
-        for check, query in _CHECKS.items()
-        for subject, expected, found in conn.execute(query)
+        Discrepancy(check, *map(str, row))
+        for check, query in checks.items()
+        for row in conn.execute(f"{query} ORDER BY 1 LIMIT {LIMIT}".encode(), parameters)
     ]
+
+
+def _micros_per_minor(conn: Connection) -> dict[str, int]:
+    found = {}
+    for (currency,) in conn.execute("SELECT DISTINCT currency FROM payout_batches"):
+        with suppress(ValueError):  # nothing can be paid in it, and the checks say so
+            found[currency] = to_micros(1, currency)
+    return found

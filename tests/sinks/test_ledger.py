@@ -210,7 +210,10 @@ def test_progress_never_goes_back(conn: Connection, owner: Connection) -> None:
         ("UPDATE balances SET balance_micros = balance_micros + 1", "balance is the sum"),
         ("UPDATE entries SET amount_micros = 2 * abs(amount_micros)", "sum to zero"),
         (
-            "UPDATE accruals SET views = 2 * views, amount_micros = 2 * amount_micros",
+            (
+                "UPDATE accruals SET views = 2 * views, amount_micros = 2 * amount_micros,"
+                " fee_micros = 2 * fee_micros"
+            ),
             "credits what its accruals say",
         ),
         ("DELETE FROM entries", "at least two entries"),
