@@ -226,11 +226,13 @@ def do(
 
 
 TAMPERED = {
-    "an accrual": "UPDATE accruals SET views = views + 1, amount_micros = amount_micros + 1000,"
+    "an accrual": "UPDATE accruals SET views = views + 1,"
+    " amount_micros = (views + 1) * rate_micros,"
     " fee_micros = (views + 1) * (rate_micros * fee_bp / 10000)",
     "an accrual of another": "UPDATE accruals SET promoter_id = 'x'",
     "when it was booked": "UPDATE accruals SET booked_at = booked_at - interval '2 years'",
-    "a settled accrual": "UPDATE settled_accruals SET net_micros = net_micros + 1 WHERE net_micros > 0",
+    "a settled accrual": "UPDATE settled_accruals SET net_micros = net_micros + 1"
+    " WHERE net_micros > 0",
     "a payout": "UPDATE payout_lines SET gross_micros = 1, amount_micros = 1",
     "a correction": "UPDATE corrections SET fee_micros = fee_micros + 1",
     "an entry": "UPDATE entries SET amount_micros = amount_micros + 1",
