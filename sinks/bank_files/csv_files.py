@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from schemas.money import minor_decimal
 from schemas.payout import Ach, BankDetails, BatchFile, Iban, Paypal, Transfer
 from sinks.bank_files.checks import check, common_refusal, message_id
-from sinks.bank_files.text import plain_text
+from sinks.bank_files.text import csv_text
 
 ANY_DETAILS = (Iban, Ach, Paypal)
 PAYPAL_DETAILS = (Paypal,)
@@ -22,8 +22,6 @@ PAYPAL_CURRENCIES = frozenset({
 PAYPAL_LINES = 5_000
 """What PayPal takes in one file."""
 
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-"""Tabs and line ends at the beginning would count too, but `plain_text` leaves none."""
 _PAYPAL_WHOLE = {"HUF", "TWD"}
 """PayPal takes no decimals of these, though they have some (of yen there are none)."""
 _EMAIL = re.compile(r"[A-Za-z0-9][^@\s,;\"'<>]*@[^@\s,;\"'<>]+\.[^@\s,;\"'<>]+")
@@ -89,7 +87,7 @@ def _paypal_line(transfer: Transfer) -> list[str]:
     assert isinstance(transfer.details, Paypal)
     amount = minor_decimal(transfer.amount_minor, transfer.currency)
     shown = f"{amount:.0f}" if transfer.currency in _PAYPAL_WHOLE else f"{amount:f}"
-    note = _text(transfer.remittance)[:400]
+    note = csv_text(transfer.remittance)[:400]
     email = transfer.details.email
     return [email, shown, transfer.currency, transfer.end_to_end_id, note, "PAYPAL"]
 
@@ -105,10 +103,10 @@ def _general_lines(file: BatchFile) -> Iterator[list[str]]:
         yield [
             *head,
             str(each.line_id),
-            *map(_text, texts),
+            *map(csv_text, texts),
             amount,
             each.currency,
-            *map(_text, [each.remittance, *places, address.country]),
+            *map(csv_text, [each.remittance, *places, address.country]),
         ]
 
 
@@ -120,11 +118,6 @@ def _account(details: BankDetails) -> tuple[str, str, str, str, str]:
             return "ach", account, routing, kind, holder
         case Paypal(email):
             return "paypal", email, "", "", ""
-
-
-def _text(text: str) -> str:
-    plain = plain_text(text)
-    return f"'{plain}" if plain.startswith(_FORMULA) else plain
 
 
 def _csv(lines: Iterable[list[str]]) -> bytes:
