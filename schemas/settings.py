@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         60.0, gt=0, description="without progress while there is work, after which a worker exits"
     )
+    seal_seconds: float = Field(
+        60.0, gt=0, description="between two turns in which `book` adds to the hash chain"
+    )
     model: str = Field("champion", description="name of the model in the registry")
     payer: Path | None = Field(None, description="JSON file that says who pays; docs/finance.md")
     workers: int = Field(1, ge=1, le=64, description="processes of `score` that `up` starts")

@@ -9,6 +9,7 @@ import psycopg
 import pyarrow as pa
 import structlog
 
+from pipeline import upkeep
 from pipeline.apps.common import feed_from, new_app
 from pipeline.feeds import Feed, Feeds, StartOverError
 from schemas.block import decode_accepted
@@ -30,6 +31,11 @@ def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
     app = new_app(settings, "book", instance, records=64)
     feeds = Feeds(app, SCORED, partial(book_partition, settings))
     feed_from(app, SCORED, feeds)
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def look_after_ledger() -> None:
+        upkeep.start(settings)
+
     return app, feeds
 
 

@@ -10,6 +10,7 @@ from pipeline.cli import (
     campaign_money,
     catalogue,
     demo,
+    ledger,
     migrate,
     model,
     payees,
@@ -37,6 +38,7 @@ catalogue.register(app)
 campaign_money.register(app)
 payees.register(app)
 payouts.register(app)
+ledger.register(app)
 migrate.register(app)
 model.register(app)
 simulate.register(app)
