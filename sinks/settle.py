@@ -30,11 +30,11 @@ _DUE = """
     LEFT JOIN (SELECT accrual_id, sum(amount_micros - fee_micros)::bigint AS net_micros
                FROM corrections GROUP BY accrual_id) AS corrected USING (accrual_id)
     WHERE journal_id IS NOT NULL
-        AND log_hour + interval '1 hour' + make_interval(hours => hold_hours) <= {until}
+        AND booked_at + make_interval(hours => hold_hours) <= {until}
         AND NOT EXISTS (SELECT FROM settled_accruals
                         WHERE settled_accruals.accrual_id = accruals.accrual_id)
 """
-"""A view of an hour is due when the hold has passed since the end of that hour."""
+"""The hold begins when a view is booked: after its log time, and never before it was judged."""
 
 
 @retry_conflicts

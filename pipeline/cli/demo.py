@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from pipeline.cli.problems import Problem, service_problems
 from schemas.settings import Settings, settings
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.demo import Caught, Earned
 
 _SEED = 7
+_FEE_BP = 1000
 _TIMEOUT_S = 600.0
 _EARNERS = 10
 _WIDTH = 110
@@ -30,7 +32,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave everything running, to look around.")
     ] = False,
 ) -> None:
-    """Start everything, simulate traffic, count it, reconcile, and say what happened."""
+    """Start everything, count simulated traffic, pay for it, reconcile, and say what happened."""
     from pipeline.cli.services import bring_up
     from pipeline.embedded.stack import stop
 
@@ -60,6 +62,7 @@ def demo(
 
 
 def _run(now: Settings, events: int, folder: Path) -> bool:
+    from pipeline.cli.demo_finance import check, pay
     from pipeline.cli.progress import events_bar
     from pipeline.cli.reconcile import show
     from pipeline.demo import judged_by_kind, top_earners
@@ -69,7 +72,8 @@ def _run(now: Settings, events: int, folder: Path) -> bool:
     from pipeline.simulate.simulate import simulate
     from schemas.topics import RAW
     from sinks import clickhouse, postgres
-    from sinks.catalogue import import_campaigns, import_promoters
+    from sinks.catalogue import import_promoters, save_campaigns
+    from sinks.catalogue_file import read_campaigns
     from sinks.reconcile import reconcile
 
     folder.mkdir(parents=True)
@@ -81,7 +85,11 @@ def _run(now: Settings, events: int, folder: Path) -> bool:
         simulate(events, _SEED, traffic, labels, catalogue, lambda done: bar.advance(task, done))
         bar.remove_task(task)
         with postgres.connect(now) as connection:
-            campaigns = import_campaigns(connection, catalogue)
+            paid_at_once = [
+                replace(campaign, hold_hours=0, fee_bp=_FEE_BP)
+                for campaign in read_campaigns(catalogue)
+            ]
+            campaigns = sum(save_campaigns(connection, paid_at_once)[:3])
             promoters = import_promoters(connection, catalogue)
         typer.echo(f"Imported {campaigns} campaigns and {promoters} promoters.")
         typer.echo("Sending them through Kafka, and waiting for the last one …")
@@ -91,17 +99,18 @@ def _run(now: Settings, events: int, folder: Path) -> bool:
         drain(now, _TIMEOUT_S, lambda done, all_: bar.update(task, completed=done, total=all_))
         seconds = time.monotonic() - started
         client = clickhouse.connect(now.url("clickhouse"))
-        with postgres.connect(now) as connection:
-            window_ms = now.accept_window_hours * 3_600_000
-            report = reconcile(client, connection, topic_ranges(now, RAW), window_ms)
-            earners = top_earners(connection, _EARNERS)
         caught = judged_by_kind(client, labels)
+    typer.echo(f"{events / seconds:,.0f} events per second, from the file to both databases.")
+    _show_caught(caught)
+    with service_problems(), postgres.connect(now) as connection:
+        _show_earned(top_earners(connection, _EARNERS))
+        pay(now, connection, catalogue, folder)
+        sound = check(connection)
+        window_ms = now.accept_window_hours * 3_600_000
+        report = reconcile(client, connection, topic_ranges(now, RAW), window_ms)
     typer.echo("")
     show(report)
-    _show_caught(caught)
-    _show_earned(earners)
-    typer.echo(f"{events / seconds:,.0f} events per second, from the file to both databases.")
-    return report.ok
+    return report.ok and sound
 
 
 def _show_caught(caught: "list[Caught]") -> None:

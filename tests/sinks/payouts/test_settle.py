@@ -16,26 +16,31 @@ def test_what_has_passed_its_hold_becomes_payable_once(conn: Connection, keys: K
     settle(conn)
     one = new_promoter(conn, keys)
     earn(conn, new_campaign(conn), one, 3)
-    earn(conn, new_campaign(conn, hold_hours=8760 * 1), one, 5)
+    held = new_campaign(conn, hold_hours=72)
+    earn(conn, held, one, 5)
     before = money(conn, one)
     expected = settle(conn, dry_run=True)
     assert money(conn, one) == before
     assert settle(conn) == expected
     assert settle(conn) == []
-    # The views of tests are of October 2025: even a year of hold has passed.
+    assert money(conn, one) == {"promoter_payable": 3000, "promoter_pending": 5000}
+    conn.execute("UPDATE campaigns SET hold_hours = 0 WHERE campaign_id = %s", (held,))
+    settle(conn)
     assert money(conn, one) == {"promoter_payable": 8000}
 
 
 def test_until_is_the_end_of_the_hold(conn: Connection, keys: Keys) -> None:
     settle(conn)
     one = new_promoter(conn, keys)
-    earn(conn, new_campaign(conn, hold_hours=72), one, 1)
-    hour_ends = datetime(2025, 10, 9, 9, tzinfo=UTC)  # log_time is 08:53:20
-    due = hour_ends + timedelta(hours=72)
-    assert settle(conn, due - timedelta(seconds=1)) == []
+    accrual = earn(conn, new_campaign(conn), one, 1)
+    (due,) = conn.execute(
+        "SELECT booked_at FROM accruals WHERE accrual_id = %s", (accrual,)
+    ).fetchall()[0]
+    assert settle(conn, due - timedelta(microseconds=1)) == []
     assert len(settle(conn, due)) == 1
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     with pytest.raises(SettleError, match="in the future"):
-        settle(conn, datetime.now(UTC) + timedelta(minutes=1))
+        settle(conn, tomorrow)
 
 
 def test_the_fee_of_the_platform_is_kept(conn: Connection, keys: Keys) -> None:
