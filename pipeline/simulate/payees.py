@@ -1,10 +1,12 @@
 """Payees for simulated promoters: names, addresses and bank accounts of nobody."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from schwifty import IBAN
+from schwifty.exceptions import SchwiftyException
 
 from sinks.catalogue_file import read_promoters
 
@@ -20,7 +22,7 @@ def payee_lines(promoter_ids: Iterable[str]) -> Iterator[bytes]:
     """A line of a payee file for each promoter, always the same."""
     for number, promoter_id in enumerate(sorted(promoter_ids), 1):
         town, country, postcode, street, bank_country, bank, bic = _TOWNS[number % len(_TOWNS)]
-        iban = IBAN.generate(bank_country, bank_code=bank, account_code=str(1_000_000 + number))
+        iban = _account(bank_country, bank, 1_000_000 + 1_000 * number)
         yield msgspec.json.encode(
             {
                 "promoter_id": promoter_id,
@@ -36,6 +38,16 @@ def payee_lines(promoter_ids: Iterable[str]) -> Iterator[bytes]:
                 "bic": bic,
             }
         )
+
+
+def _account(country: str, bank: str, first: int) -> IBAN:
+    """The first account number from `first` on that has the check digits of its bank."""
+    for account in range(first, first + 1_000):
+        iban = IBAN.generate(country, bank_code=bank, account_code=str(account))
+        with suppress(SchwiftyException):
+            iban.validate(validate_bban=True)
+            return iban
+    raise AssertionError(f"no account at {bank} from {first} on")
 
 
 def write_payees(catalogue: Path, out: Path) -> None:
