@@ -4,7 +4,8 @@ A link covers the rows of one table with `after_id < id <= to_id`. Its hash is
 
     SHA-256(hash of the link before ‖ what the link says of itself ‖ SHA-256 of each row)
 
-where a row is the text of all columns that its table had when it was sealed. Who changes a row
+where a row is the text of all columns that its table had when it was sealed; Postgres hashes the
+rows, a row at a time in Python is three times slower. Who changes a row
 has to change every later hash as well; the newest one, which `viewledger ledger verify` prints
 and every approved payout batch keeps, is what somebody outside can hold against that.
 """
@@ -18,8 +19,9 @@ from psycopg import sql
 
 from sinks.postgres import Connection
 
-_LINK_IDS = 5_000
-"""Most ids in one link."""
+_LINK_ROWS = 10_000
+"""About how many rows make a link; the rows of one id are in one link."""
+_SHA256 = 32
 _DIGEST = 8
 """Bytes that are kept of the digest of a row."""
 _GENESIS = bytes(32)
@@ -72,7 +74,7 @@ def seal(conn: Connection) -> int:
                 done = _one("SELECT max(to_id) FROM chain_links WHERE table_name = %s", conn, table)
                 if (after := done or 0) >= head:
                     break
-                rows += _add_link(conn, table, after, min(after + _LINK_IDS, head))
+                rows += _add_link(conn, table, after, _link_end(conn, table, after, head))
     return rows
 
 
@@ -105,8 +107,8 @@ def check_chain(conn: Connection, expected_head: bytes | None = None) -> Chain:
         if set(link.columns) - set(_columns(conn, link.table_name)):
             tampered.append(Tampered(where, "names a table or columns that there are not"))
             continue
-        digests = list(_row_digests(conn, link))
-        rows += len(digests)
+        digests = _row_digests(conn, link)
+        rows += len(digests) // _SHA256
         if _hash(previous, link, digests) != link.hash:
             found = _changed_rows(conn, link, digests)
             tampered += found or [Tampered(where, "its hash is not that of what it says")]
@@ -134,11 +136,21 @@ def _add_link(conn: Connection, table: str, after: int, to: int) -> int:
     link_id, previous = newest or (0, _GENESIS)
     now = _one("SELECT now()::text", conn)
     link = Link(link_id + 1, table, columns, after, to, b"", b"", now)
-    digests = list(_row_digests(conn, link))
-    link = link._replace(row_digests=b"".join(digest[:_DIGEST] for digest in digests))
+    digests = _row_digests(conn, link)
+    link = link._replace(row_digests=b"".join(_shortened(digests)))
     link = link._replace(hash=_hash(previous, link, digests))
     conn.execute("INSERT INTO chain_links VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", link)
-    return len(digests)
+    return len(digests) // _SHA256
+
+
+def _link_end(conn: Connection, table: str, after: int, head: int) -> int:
+    """The id that ends a link which begins behind `after`."""
+    id_column, _ = _keys(conn, table)
+    query = sql.SQL(
+        "SELECT max(id) FROM (SELECT {id} AS id FROM {table} WHERE {id} > %s AND {id} <= %s"
+        " ORDER BY {id} LIMIT %s)"
+    ).format(id=sql.Identifier(id_column), table=sql.Identifier(table))
+    return _one(query, conn, after, head, _LINK_ROWS) or head
 
 
 def _columns(conn: Connection, table: str) -> list[str]:
@@ -151,60 +163,72 @@ def _columns(conn: Connection, table: str) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _hash(previous: bytes, link: Link, digests: list[bytes]) -> bytes:
+def _keys(conn: Connection, table: str) -> tuple[str, str]:
+    """The id and the order of rows of a chained table."""
+    found = conn.execute(
+        "SELECT id_column, row_order FROM chained_tables WHERE name = %s", (table,)
+    )
+    id_column, row_order = found.fetchone() or ("", "")
+    return id_column, row_order
+
+
+def _hash(previous: bytes, link: Link, digests: bytes) -> bytes:
     says = msgspec.json.encode([*link[:6], link.sealed_at])
-    return hashlib.sha256(previous + hashlib.sha256(says).digest() + b"".join(digests)).digest()
+    return hashlib.sha256(previous + hashlib.sha256(says).digest() + digests).digest()
 
 
-def _row_digests(conn: Connection, link: Link) -> Iterator[bytes]:
-    """SHA-256 of each row of a link, in order."""
-    sha256 = hashlib.sha256
-    with conn.cursor().copy(_select(conn, link, "ROW({columns})::text")) as copy:
-        for data in copy:
-            yield sha256(data).digest()
-
-
-def _select(conn: Connection, link: Link, what: LiteralString) -> sql.Composed:
-    id_column, row_order = conn.execute(
-        "SELECT id_column, row_order FROM chained_tables WHERE name = %s", (link.table_name,)
-    ).fetchone() or ("", "")
-    columns = sql.SQL(", ").join(map(sql.Identifier, link.columns))
-    return sql.SQL(
-        "COPY (SELECT {what} FROM {table} WHERE {id} > {after} AND {id} <= {to} ORDER BY {order})"
-        " TO STDOUT"
+def _row_digests(conn: Connection, link: Link) -> bytes:
+    """SHA-256 of each row of a link, one after the other."""
+    # Named in full: the owner of the database can put other functions of these names first.
+    id_column, row_order = _keys(conn, link.table_name)
+    query = sql.SQL(
+        "SELECT pg_catalog.string_agg(pg_catalog.sha256(pg_catalog.convert_to("
+        "ROW({columns})::text, 'UTF8')), '' ORDER BY {order})"
+        " FROM {table} WHERE {id} > %s AND {id} <= %s"
     ).format(
-        what=sql.SQL(what).format(columns=columns),
+        columns=sql.SQL(", ").join(map(sql.Identifier, link.columns)),
+        order=_order(row_order),
         table=sql.Identifier(link.table_name),
         id=sql.Identifier(id_column),
-        after=sql.Literal(link.after_id),
-        to=sql.Literal(link.to_id),
-        order=sql.SQL(", ").join(map(sql.Identifier, row_order.split(", "))),
     )
+    return _one(query, conn, link.after_id, link.to_id) or b""
 
 
-def _changed_rows(conn: Connection, link: Link, digests: list[bytes]) -> list[Tampered]:
+def _shortened(digests: bytes) -> list[bytes]:
+    return [digests[i : i + _DIGEST] for i in range(0, len(digests), _SHA256)]
+
+
+def _changed_rows(conn: Connection, link: Link, digests: bytes) -> list[Tampered]:
     """Which rows of a link are not what they were."""
     sealed = [link.row_digests[i : i + _DIGEST] for i in range(0, len(link.row_digests), _DIGEST)]
-    row_order = _one("SELECT row_order FROM chained_tables WHERE name = %s", conn, link.table_name)
-    known, found = set(sealed), []
-    with conn.cursor().copy(_select(conn, link, row_order)) as copy:
-        for digest, data in zip(digests, copy, strict=True):
-            if digest[:_DIGEST] not in known:
-                ids = bytes(data).decode().strip().replace("\t", ", ")
-                found.append(
-                    Tampered(
-                        f"{link.table_name} ({row_order}) = ({ids})",
-                        "was changed, or added later",
-                    )
-                )
-    if len(digests) < len(sealed):
+    id_column, row_order = _keys(conn, link.table_name)
+    query = sql.SQL(
+        "SELECT {order} FROM {table} WHERE {id} > %s AND {id} <= %s ORDER BY {order}"
+    ).format(
+        table=sql.Identifier(link.table_name), id=sql.Identifier(id_column), order=_order(row_order)
+    )
+    ids = conn.execute(query, (link.after_id, link.to_id))
+    known, there = set(sealed), _shortened(digests)
+    found = [
+        Tampered(
+            f"{link.table_name} ({row_order}) = ({', '.join(map(str, row))})",
+            "was changed, or added later",
+        )
+        for digest, row in zip(there, ids, strict=True)
+        if digest not in known
+    ]
+    if len(there) < len(sealed):
         found.append(
             Tampered(
                 f"{link.table_name}, ids {link.after_id + 1} to {link.to_id}",
-                f"{len(sealed) - len(digests)} of {len(sealed)} rows are missing",
+                f"{len(sealed) - len(there)} of {len(sealed)} rows are missing",
             )
         )
     return found
+
+
+def _order(row_order: str) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, row_order.split(", ")))
 
 
 def _links(conn: Connection) -> Iterator[Link]:
@@ -224,6 +248,6 @@ def _plain_text(conn: Connection) -> None:
         conn.execute(sql.SQL("SET LOCAL {}").format(sql.SQL(setting)))
 
 
-def _one(query: LiteralString, conn: Connection, *values: object) -> Any:
+def _one(query: LiteralString | sql.Composed, conn: Connection, *values: object) -> Any:
     row = conn.execute(query, values).fetchone()
     return row[0] if row else None
