@@ -44,21 +44,25 @@ def as_pdf(statement: Statement) -> bytes:
 
 def _draw(pdf: FPDF, table: Table) -> None:
     pdf.ln(4)
+    if pdf.will_page_break(20):  # a title stays with its table
+        pdf.add_page()
     pdf.set_font(_FONT, "B", 10)
     pdf.cell(0, 7, _latin(table.title), new_x="LMARGIN", new_y="NEXT")
     pdf.set_font(_FONT, size=8)
     rows = [list(map(_latin, row)) for row in (table.header, *table.rows)]
     widths = [min(max(map(len, column)), 60) + 2 for column in zip(*rows, strict=True)]
     align = ["LEFT" if i < table.texts else "RIGHT" for i in range(len(widths))]
-    pdf.table(
+    drawn = pdf.table(
         rows,
         col_widths=widths,
         text_align=align,
-        borders_layout=TableBordersLayout.MINIMAL,
+        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         headings_style=FontFace(emphasis="BOLD", fill_color=_GREY),
         line_height=5,
         wrapmode="CHAR",
     )
+    with drawn:
+        pass  # the rows are in it already
 
 
 def _latin(text: str) -> str:
