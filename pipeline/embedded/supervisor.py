@@ -64,14 +64,20 @@ def launch(settings: Settings, programs: list[Program]) -> None:
     port, password = kept_port(folder), kept_password(folder)
     write_private(folder / "supervisord.conf", render(data, port, password, programs))
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", f"{folder}/supervisord.conf"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("VIEWLEDGER_")}
-    environment["LC_ALL"] = "C.UTF-8"  # for the JRE to read any path
-    for name, value in settings.model_copy(update={"data": data}).model_dump().items():
-        if value is not None:
-            environment[f"VIEWLEDGER_{name.upper()}"] = str(value)
+    environment = environment_of(settings.model_copy(update={"data": data}))
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise ServiceError(f"supervisord did not start: {(done.stderr or done.stdout).strip()}")
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """What services and workers get: the settings, but not what only finance needs."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("VIEWLEDGER_")}
+    environment["LC_ALL"] = "C.UTF-8"  # for the JRE to read any path
+    for name, value in settings.model_dump(exclude={"payee_keys", "payer"}).items():
+        if value is not None:
+            environment[f"VIEWLEDGER_{name.upper()}"] = str(value)
+    return environment
 
 
 def render(data: Path, port: int, password: str, programs: list[Program]) -> str:

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
+from support.payees import key
 
 from pipeline.embedded.supervisor import (
     Program,
     commands,
     control,
+    environment_of,
     folder_of,
     render,
     runs,
@@ -48,3 +51,14 @@ def test_where_nothing_was_started_nothing_runs(tmp_path: Path) -> None:
     assert not runs(tmp_path)
     with pytest.raises(ConnectionError, match="nothing was ever started"), control(tmp_path):
         pass
+
+
+def test_workers_get_the_settings_but_no_keys_of_bank_details(tmp_path: Path) -> None:
+    keys = SecretStr(key())
+    found = environment_of(Settings(data=tmp_path, payee_keys=keys, linger_ms=7))
+    assert found["VIEWLEDGER_LINGER_MS"] == "7"
+    assert "VIEWLEDGER_PAYEE_KEYS" not in found
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in found.items():
+            patch.setenv(name, value)
+        assert Settings() == Settings(data=tmp_path, linger_ms=7)
