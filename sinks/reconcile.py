@@ -1,16 +1,31 @@
-"""Whether ClickHouse, the ledger and views.raw say the same, to the event and to the micro."""
+"""Whether ClickHouse, the ledger, the bank's side and views.raw say the same.
+
+To the event and to the micro: views x rate = what is booked; what is booked is somewhere; what
+was to be paid is in the bank files, and became what the bank answered.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
+from schemas.payee_keys import Keys
 from sinks import book, store
 from sinks.clickhouse import Client
-from sinks.ledger_verify import Total, verify_ledger
+from sinks.ledger_verify import Total, discrepancies
 from sinks.postgres import Connection
+from sinks.reconcile_payouts import Files, Payouts, check_answers, check_files, load_payouts
 from sinks.reconcile_store import Difference, check_store
-from sinks.reconcile_totals import Owner, Totals, Valid, booked_views, stored_views, totals
+from sinks.reconcile_totals import (
+    Books,
+    Owner,
+    Totals,
+    Valid,
+    booked_views,
+    load_books,
+    stored_views,
+    totals,
+)
 
 _DAY_MS = 24 * 3600 * 1000
 
@@ -24,6 +39,11 @@ class Report(msgspec.Struct, frozen=True):
     """Why it is not drained; nothing was compared then."""
     differences: list[Difference]
     totals: Totals
+    books: dict[str, Books]
+    """By currency."""
+    payouts: dict[str, Payouts]
+    """By currency; what was exported."""
+    files: Files
 
 
 def reconcile(
@@ -31,6 +51,7 @@ def reconcile(
     conn: Connection,
     raw_ranges: Mapping[int, tuple[int, int]],
     accept_window_ms: int = _DAY_MS,
+    keys: Keys | None = None,
 ) -> Report:
     """Compares everything with everything.
 
@@ -39,6 +60,7 @@ def reconcile(
         conn: the ledger's Postgres, in no transaction.
         raw_ranges: partition → [first, next) offset of views.raw.
         accept_window_ms: within which an event id may be accepted only once.
+        keys: of the payees; without them the stored bank files are not read.
     """
     positions = _positions(client, conn)
     stored, booked = stored_views(client), booked_views(conn)
@@ -48,12 +70,16 @@ def reconcile(
         differences += _ahead(positions, raw_ranges)
         differences += check_store(client, accept_window_ms)
         differences += _compare(stored, booked)
-        differences += [
-            Difference(check, subject, str(expected), str(found))
-            for check, subject, expected, found in verify_ledger(conn)
-        ]
-        if _positions(client, conn) != positions:
-            pending = ["events came in while they were compared"]
+    # As of one moment: what is booked or paid meanwhile is not half in it.
+    with conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        books, payouts = load_books(conn), load_payouts(conn)
+        files, wrong_files = check_files(conn, keys)
+        if not pending:
+            differences += [Difference(*found) for found in discrepancies(conn)]
+            differences += wrong_files + check_answers(conn)
+    if not pending and _positions(client, conn) != positions:
+        pending = ["events came in while they were compared"]
     state: Literal["agrees", "differs", "not_drained"] = (
         "not_drained" if pending else "differs" if differences else "agrees"
     )
@@ -63,6 +89,9 @@ def reconcile(
         pending=pending,
         differences=[] if pending else differences,
         totals=totals(client, raw_ranges, stored, booked),
+        books=books,
+        payouts=payouts,
+        files=files,
     )
 
 

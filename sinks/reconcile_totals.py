@@ -29,6 +29,26 @@ class Money(msgspec.Struct, frozen=True):
     capped_micros: int
 
 
+class Books(msgspec.Struct, frozen=True):
+    """Where the money is that campaigns paid, in micros of one currency.
+
+    What was accrued less what was corrected is the sum of all the others.
+    """
+
+    accrued_micros: int
+    corrected_micros: int
+    pending_micros: int
+    payable_micros: int
+    debt_micros: int
+    """Below zero: what promoters owe."""
+    clearing_micros: int
+    """In payout lines that are not settled."""
+    bank_micros: int
+    """Paid out."""
+    tax_micros: int
+    fee_micros: int
+
+
 class Totals(msgspec.Struct, frozen=True):
     """What became of all events."""
 
@@ -57,6 +77,36 @@ def stored_views(client: Client) -> dict[Owner, Valid]:
 def booked_views(conn: Connection) -> dict[Owner, Total]:
     """Valid views in the ledger, paid and capped."""
     return {(row.campaign_id, row.promoter_id, row.currency): row for row in ledger_totals(conn)}
+
+
+def load_books(conn: Connection) -> dict[str, Books]:
+    """Sums of the accounts, by currency."""
+    rows = conn.execute(
+        """
+        SELECT currency, coalesce(accrued, 0), coalesce(corrected, 0), coalesce(pending, 0),
+            coalesce(payable, 0), coalesce(debt, 0), coalesce(clearing, 0), coalesce(bank, 0),
+            coalesce(tax, 0), coalesce(fee, 0)
+        FROM (SELECT currency, sum(amount_micros)::bigint AS accrued
+              FROM accruals GROUP BY currency) AS accrued
+        FULL JOIN
+             (SELECT currency, sum(corrections.amount_micros)::bigint AS corrected
+              FROM corrections JOIN accruals USING (accrual_id) GROUP BY currency) AS corrected
+            USING (currency)
+        FULL JOIN
+             (SELECT currency,
+                  sum(balance_micros) FILTER (WHERE kind = 'promoter_pending')::bigint AS pending,
+                  sum(balance_micros) FILTER (WHERE kind = 'promoter_payable')::bigint AS payable,
+                  sum(balance_micros) FILTER (WHERE kind = 'promoter_debt')::bigint AS debt,
+                  sum(balance_micros) FILTER (WHERE kind = 'payout_clearing')::bigint AS clearing,
+                  sum(balance_micros) FILTER (WHERE kind = 'bank')::bigint AS bank,
+                  sum(balance_micros) FILTER (WHERE kind = 'tax_withheld')::bigint AS tax,
+                  sum(balance_micros) FILTER (WHERE kind = 'platform_fee')::bigint AS fee
+              FROM accounts JOIN balances USING (account_id) GROUP BY currency) AS balances
+            USING (currency)
+        ORDER BY currency
+        """
+    ).fetchall()
+    return {currency: Books(*micros) for currency, *micros in rows}
 
 
 def totals(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.ledger_statement import statement
 from pipeline.cli.problems import Problem, service_problems
 from schemas.settings import settings
 
@@ -19,6 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _SHOWN = 50
 
 ledger = typer.Typer(help="The books: read, verify, correct.", no_args_is_help=True)
+ledger.command()(statement)
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,8 @@ from pipeline.cli.problems import Problem, service_problems
 from schemas.settings import settings
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sinks.reconcile import Report
 
 _DIFFERS = 1
@@ -47,23 +49,26 @@ def drain(
 def reconcile(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Compare ClickHouse, the ledger and views.raw, to the event and to the micro.
+    """Compare views, the ledger, bank files and the bank's answers, to the event and to the micro.
 
     Ends with 0 only when everything agrees, with 1 on differences, with 3 when it is not drained.
     """
     import msgspec
 
     from pipeline.offsets import topic_ranges
+    from schemas.payee_keys import parse_keys
     from schemas.topics import RAW
     from sinks import clickhouse, postgres
     from sinks.reconcile import reconcile as compare
 
     now = settings()
+    keys = parse_keys(now.payee_keys.get_secret_value()) if now.payee_keys else None
     with service_problems():
         ranges = topic_ranges(now, RAW)
         client = clickhouse.connect(now.url("clickhouse"))
         with postgres.connect(now, "viewledger-reconcile") as conn:
-            report = compare(client, conn, ranges, now.accept_window_hours * 3_600_000)
+            window_ms = now.accept_window_hours * 3_600_000
+            report = compare(client, conn, ranges, window_ms, keys)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:
@@ -98,6 +103,14 @@ def show(report: "Report") -> None:
         table.add_row("  accrued to promoters", format_micros(money.accrued_micros, currency))
         table.add_row("  beyond the budget", format_micros(money.capped_micros, currency))
     console.print(table)
+    console.print(_books(report))
+    unread = report.files.files - report.files.read
+    if unread:
+        console.print(
+            f"{unread:,} of {report.files.files:,} bank files were not read: "
+            "their keys are not in VIEWLEDGER_PAYEE_KEYS, or they do not open.",
+            highlight=False,
+        )
     for reason in report.pending:
         console.print(f"Not drained: {reason}", highlight=False)
     if report.pending:
@@ -115,3 +128,51 @@ def show(report: "Report") -> None:
         f"{len(report.differences)} differences"
         + (f", {more} not shown: see --json." if more > 0 else ".")
     )
+
+
+def _books(report: "Report") -> "Table":
+    """Where the money is, and what the bank has to do with it."""
+    from rich.table import Table
+
+    from schemas.money import format_micros
+
+    table = Table("what", "amount", "count", show_header=False, box=None, pad_edge=False)
+    table.columns[1].justify = table.columns[2].justify = "right"
+    for currency, books in report.books.items():
+        for name, micros in (
+            ("accrued, of it", books.accrued_micros),
+            ("  corrected", books.corrected_micros),
+            ("  pending", books.pending_micros),
+            ("  payable", books.payable_micros),
+            ("  debts of promoters", books.debt_micros),
+            ("  on the way to the bank", books.clearing_micros),
+            ("  paid by the bank", books.bank_micros),
+            ("  tax withheld", books.tax_micros),
+            ("  platform fee", books.fee_micros),
+        ):
+            table.add_row(name, format_micros(micros, currency))
+        payouts = report.payouts.get(currency)
+        if payouts is None:
+            continue
+        for name, micros, lines in (
+            ("payout lines exported", payouts.micros, payouts.lines),
+            ("  settled", payouts.settled_micros, payouts.settled_lines),
+            (
+                "  failed or returned",
+                payouts.back_micros,
+                payouts.failed_lines + payouts.returned_lines,
+            ),
+            ("  not answered", payouts.waiting_micros, payouts.waiting_lines),
+        ):
+            table.add_row(name, format_micros(micros, currency), f"{lines:,}")
+        table.add_row("  answers of the bank", "", f"{payouts.by_bank:,}")
+        table.add_row("  answers noted by hand", "", f"{payouts.by_hand:,}")
+        if currency in report.files.micros:
+            table.add_row(
+                "in the bank files", format_micros(report.files.micros[currency], currency)
+            )
+    if report.files.files:
+        table.add_row("bank files stored", "", f"{report.files.files:,}")
+    if report.files.read:
+        table.add_row("  transfers in them", "", f"{report.files.transfers:,}")
+    return table

@@ -9,6 +9,7 @@ from support.payees import new_keys
 from support.payouts import PAYER, TODAY, earn, new_campaign, new_promoter
 from support.stores import empty_store
 
+from schemas.payee_keys import Keys
 from schemas.payout import Answer
 from schemas.settings import Settings
 from sinks.chain import check_chain, seal
@@ -38,7 +39,7 @@ def ledger(stack: Settings) -> Settings:
         correct(conn, accruals[0], 100, reason="bot", actor="fred", key=name())
         correct(conn, accruals[1], 100, reason="bot", actor="fred", key=name())
 
-        lines = pay(conn, keys)
+        lines = pay(conn, keys, promoters)
         answer(conn, lines[0], "settled")
         answer(conn, lines[1], "settled")
         answer(conn, lines[1], "returned")
@@ -57,12 +58,14 @@ def ledger(stack: Settings) -> Settings:
     return store
 
 
-def pay(conn: Connection, keys: object) -> list[int]:
+def pay(conn: Connection, keys: Keys, promoters: list[str]) -> list[int]:
+    """The lines of the promoters in an exported batch."""
     batch = draft(conn, "EUR", None, 0, actor="anna", key=name()).batch
     assert batch is not None
     approve(conn, batch.batch_id, actor="ben")
     export(conn, keys, PAYER, batch.batch_id, "pain.001.001.09", TODAY, actor="anna")
-    return [line.line_id for line in batch.lines]
+    lines = {line.promoter_id: line.line_id for line in batch.lines}
+    return [lines[promoter] for promoter in promoters]
 
 
 def answer(conn: Connection, line_id: int, outcome: str) -> None:
