@@ -122,7 +122,7 @@ def load_corrections(conn: Connection, period: Period) -> list[Correction]:
     """
     found = []
     for *columns, pending, payable, debt in conn.execute(_CORRECTIONS, period):
-        one = Correction(*columns, Accounts(pending, payable, debt))
+        one = Correction(*[*columns, Accounts(pending, payable, debt)])
         net, taken = one.gross_micros - one.fee_micros, -(pending + payable + debt)
         if net != taken:
             raise StatementError(

@@ -116,14 +116,13 @@ def _payments(part: InCurrency) -> Iterator[_Line]:
         ):
             if micros:
                 yield _Line(section, utc(line.drafted_at), name, said, "", "", _amount(micros))
-        for section, at in (
-            ("payout settled", line.settled_at),
-            ("payout returned", line.returned_at),
-            ("payout given back", line.given_back_at),
+        for section, at, micros in (
+            ("payout settled", line.settled_at, line.amount_micros),
+            ("payout returned", line.returned_at, line.amount_micros),
+            ("payout given back", line.given_back_at, line.gross_micros),
         ):
             if at is not None:
-                given = line.gross_micros if at is line.given_back_at else line.amount_micros
-                yield _Line(section, utc(at), name, said, "", "", _amount(given))
+                yield _Line(section, utc(at), name, said, "", "", _amount(micros))
 
 
 def _amount(micros: int) -> str:

@@ -168,8 +168,8 @@ def _say_event(found: "EventTrace") -> None:
         typer.echo(f"  line {line.line_id} of batch {line.batch_id}: {words}")
         for answer in paid.answers:
             typer.echo(f"    bank: {answer.outcome} {answer.code} in {answer.file}")
-    if not found.paid:
-        typer.echo("  Payable, and in no batch yet.")
+    if not found.paid or found.paid[-1].line.status in ("failed", "returned", "cancelled"):
+        typer.echo("  Payable, and in no batch that pays it.")
 
 
 def _indented(margin: str) -> "Callable[[str], None]":

@@ -190,6 +190,7 @@ def test_a_trace_down_and_up(run: Run, paid: tuple[str, int, list[str]]) -> None
     up = run("trace", "--event", events[5])
     assert f"line {line} of batch" in up.stdout
     assert "model m1, policy p1" in up.stdout
+    assert up.stdout.endswith("Payable, and in no batch that pays it.\n")
     assert json.loads(run("trace", "--event", events[5], "--json").stdout)[0]["problem"] == ""
 
 
