@@ -73,7 +73,7 @@ def correct(
                 f"accrual {accrual_id} has {accrual.left} paid views: {views} cannot be taken back"
             )
         current = _current_journal(conn, accrual.journal_id)
-        back = reversals(conn, [current], "correction", reason)[0]
+        back = reversals(conn, [current], "corrected", reason)[0]
         legs, debt = _legs(conn, accrual, views)
         entries: dict[int, int] = {entry.account_id: -entry.amount_micros for entry in back.entries}
         for account_id, amount in legs:

@@ -74,9 +74,9 @@ def show_statement(now: Settings, conn: "Connection") -> None:
     """The statement of the promoter who was paid most."""
     from datetime import UTC, datetime, timedelta
 
-    from pipeline.cli.ledger_statement import as_text
     from sinks.clickhouse import connect
     from sinks.statement import statement
+    from sinks.statement_text import as_text
 
     (promoter,) = conn.execute(
         "SELECT promoter_id FROM payout_lines WHERE status = 'settled'"
@@ -84,4 +84,5 @@ def show_statement(now: Settings, conn: "Connection") -> None:
     ).fetchall()[0]
     to = datetime.now(UTC)
     found = statement(conn, connect(now.url("clickhouse")), promoter, to - timedelta(days=30), to)
-    typer.echo(f"\n{as_text(found)}")
+    # What was not paid, by campaign and reason, is a page of its own.
+    typer.echo(f"\n{as_text(found).partition('Views that were not paid')[0]}")

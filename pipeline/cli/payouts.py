@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.payouts_trace import trace
 from pipeline.cli.problems import Problem, service_problems
 from schemas.settings import settings
 
@@ -21,11 +22,14 @@ Actor = Annotated[str, typer.Option("--actor", help="Who does this.", show_defau
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BatchId = Annotated[int, typer.Argument(metavar="BATCH", min=1, max=2**62, show_default=False)]
 
+_SHOWN = 5
+
 payouts = typer.Typer(help="Pay what promoters earned, by bank file.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this file."""
+    payouts.command()(trace)
     app.add_typer(payouts, name="payouts")
 
 
@@ -45,18 +49,23 @@ def draft(
     ] = None,
 ) -> None:
     """Draft a batch: what is payable leaves the payable accounts; the rest stays, with why."""
-    from schemas.money import format_micros, parse_amount, parse_currency
+    from schemas.money import exponent, format_micros, parse_amount, parse_currency
     from sinks.payouts.draft import draft as make
 
     try:
         code, least = parse_currency(currency), parse_amount(minimum)
+        exponent(code)  # refuses what nothing can be paid in
     except ValueError as error:
         raise Problem(str(error)) from None
     moment = until if until is None or until.tzinfo else until.replace(tzinfo=UTC)
     with _books() as conn:
         drafted = make(conn, code, moment, least, actor=actor, key=key or str(uuid.uuid4()))
-    for promoter, micros, why in drafted.left:
-        typer.echo(f"left: {promoter}, {format_micros(micros, code)}: {why}")
+    for why in dict.fromkeys(one.why for one in drafted.left):
+        of = [one for one in drafted.left if one.why == why]
+        total = format_micros(sum(one.micros for one in of), code)
+        names = ", ".join(one.promoter_id for one in of[:_SHOWN])
+        more = f" and {len(of) - _SHOWN:,} more" if len(of) > _SHOWN else ""
+        typer.echo(f"Left payable, {why}: {len(of):,} promoters, {total} ({names}{more}).")
     if drafted.batch is None:
         typer.echo(f"Nothing in {code} is to be paid; no batch was made.")
         return
@@ -160,6 +169,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the bank file of an approved batch. Again, it writes the very same bytes."""
+    from pipeline.embedded.kept import write_private
     from sinks.payouts.batch import load_batch
     from sinks.payouts.export import export as make
     from sinks.payouts.payer import load_payer
@@ -174,9 +184,8 @@ def export(
         path = out / file.name
         try:
             out.mkdir(parents=True, exist_ok=True)
-            # Bank details are in it: nobody else may read it.
-            path.touch(mode=0o600)
-            path.write_bytes(file.content)
+            # Bank details are in it; and half of a CSV would look like a whole one.
+            write_private(path, file.content)
         except OSError as error:
             raise Problem(f"{path}: {error.strerror}; export again, to another folder") from None
         typer.echo(f"{path}: {len(file.content):,} bytes, SHA-256 {file.sha256}")
@@ -281,3 +290,5 @@ def _books() -> "Iterator[Connection]":
             yield conn
     except (PayoutError, PayeeError, SealError) as error:
         raise Problem(str(error)) from None
+    except UnicodeEncodeError as error:
+        raise Problem(f"{error.object!r} is not UTF-8") from None
