@@ -24,7 +24,10 @@ def approve(conn: Connection, batch_id: int, *, actor: str) -> Batch:
         act_as(conn, actor)
         batch = load_batch(conn, batch_id, lock=True)
         if batch.status != "draft":
-            if batch.status in ("approved", "exported", "closed") and batch.approved_by == actor:
+            if (
+                batch.status in ("approved", "exported", "closed")
+                and batch.approved_by == actor.strip()
+            ):
                 return batch
             raise PayoutError(
                 f"batch {batch_id} is {batch.status}"

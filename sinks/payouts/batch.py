@@ -108,10 +108,12 @@ def act_as(conn: Connection, actor: str) -> None:
     """Says who does what follows in this transaction; it is written beside every change.
 
     Raises:
-        PayoutError: nobody.
+        PayoutError: nobody, or not a name that can be shown in a line.
     """
     if not actor.strip():
         raise PayoutError("--actor is empty: say who does this")
+    if not actor.isprintable():
+        raise PayoutError(f"--actor is {actor[:80]!r}: it must be printable characters")
     conn.execute("SELECT set_config('viewledger.actor', %s, true)", (actor.strip(),))
 
 

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from psycopg import Rollback
+
 from schemas.money import to_micros, to_minor
 from sinks.ledger import PLATFORM, Entry, Journal, lock_balances, open_accounts, post
 from sinks.payouts.batch import Batch, PayoutError, act_as, load_batch
@@ -64,7 +66,7 @@ def draft(
     Raises:
         PayoutError: the key was used for something else, or `until` is in the future.
     """
-    with conn.transaction():
+    with conn.transaction() as work:
         lock_payouts(conn)
         act_as(conn, actor)
         known = conn.execute(
@@ -90,9 +92,11 @@ def draft(
                 left.append(Left(one.promoter_id, one.payable_micros, "below the minimum"))
             else:
                 lines.append((one, gross))
-        if not lines:
-            return Draft(None, left)
-        return Draft(_save(conn, currency, until or now, min_micros, actor, key, lines), left)
+        if lines:
+            return Draft(_save(conn, currency, until or now, min_micros, actor, key, lines), left)
+        # Nothing is netted either: without a batch, the key has not been used.
+        raise Rollback(work)
+    return Draft(None, left)
 
 
 def _net_debts(conn: Connection, currency: str, key: str) -> None:
@@ -179,7 +183,7 @@ def _save(
     (batch_id,) = conn.execute(
         "INSERT INTO payout_batches (idempotency_key, currency, until, min_micros, drafted_by)"
         " VALUES (%s, %s, %s, %s, %s) RETURNING batch_id",
-        (key, currency, until, min_micros, actor),
+        (key, currency, until, min_micros, actor.strip()),
     ).fetchall()[0]
     owners = [(one.promoter_id, currency) for one, _ in lines]
     payable = open_accounts(conn, "promoter_payable", owners)

@@ -18,6 +18,7 @@ from support.finance_child import Commands, die_at_a_new_point, run
 
 from pipeline.embedded.stack import processes
 from schemas.settings import Settings
+from sinks.postgres import Connection
 
 _KILLS = 4
 """At most, of one command: then it is left alone."""
@@ -86,7 +87,8 @@ class Finance:
     def at_every_statement(self, *words: object, check: Callable[[], None]) -> tuple[str, int]:
         """Kills the command before each statement that it sends and after each COMMIT.
 
-        Returns what it said when it got through, and how often it was killed.
+        `check` is called after each COMMIT. Returns what it said when it got through, and how
+        often it was killed.
         """
         points: set[str] = set()
         for kills in itertools.count():
@@ -99,7 +101,8 @@ class Finance:
             point = said.rpartition("\0")[2]
             assert point not in points
             points.add(point)
-            check()
+            if point.startswith("after"):
+                check()
         raise AssertionError
 
     def start(
@@ -107,6 +110,7 @@ class Finance:
     ) -> "_Shell | multiprocessing.process.BaseProcess":
         """A process that runs the command; what it says goes into a file."""
         text = [str(word) for word in words]
+        self._said.write_text("")
         if by_shell and text[0] == "payouts":
             return _Shell(text, self.env, self._said)
         patches = [each for each in (self.broken, patch) if each]
@@ -124,16 +128,6 @@ class Finance:
             process.join()
 
         return kill
-
-    def owner(self) -> psycopg.Connection:
-        """A connection of the owner, once Postgres answers."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                return psycopg.connect(self.env["VIEWLEDGER_POSTGRES"], autocommit=True)
-            except psycopg.OperationalError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
 
     def _harm(
         self,
@@ -166,7 +160,7 @@ class Finance:
         return f"{words[:2] if words[0] == 'payouts' else words[0]} {by_shell}"
 
     def _end_backends(self) -> None:
-        with self.owner() as conn:
+        with owner(self.settings) as conn:
             conn.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name LIKE 'viewledger%'"
@@ -174,7 +168,7 @@ class Finance:
 
     def _kill_backend(self) -> None:
         """Postgres then ends all connections and recovers."""
-        with self.owner() as conn:
+        with owner(self.settings) as conn:
             found = conn.execute(
                 "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'viewledger%'"
             ).fetchall()
@@ -188,6 +182,17 @@ class Finance:
         if pid := found["postgres"]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def owner(settings: Settings) -> Connection:
+    """A connection of the owner, once Postgres answers."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return psycopg.connect(settings.url("postgres"), autocommit=True)
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 class _Shell:

@@ -231,6 +231,27 @@ def test_what_was_paid_too_much_is_netted_from_the_next_one(conn: Connection, ke
     assert verify_ledger(conn) == []
 
 
+def test_without_a_batch_nothing_is_netted(conn: Connection, keys: Keys) -> None:
+    one, campaign = new_promoter(conn, keys), new_campaign(conn)
+    accrual = earn(conn, campaign, one, 1000)
+    settle(conn)
+    line = exported(conn, keys).lines[0]
+    mark(conn, line.line_id, Answer(reference=line.end_to_end_id, outcome="settled"), actor="anna")
+    key = name("key")
+    correct(conn, accrual, 100, reason="bot farm", actor="fred", key=name("key"))
+    for views in (40, 30):
+        earn(conn, campaign, one, views)
+        settle(conn)
+        assert draft(conn, "EUR", None, 0, actor="anna", key=key).batch is None
+    assert money(conn, one) == {"promoter_payable": 70_000, "promoter_debt": -100_000}
+    earn(conn, campaign, one, 50)
+    settle(conn)
+    made = draft(conn, "EUR", None, 0, actor="anna", key=key).batch
+    assert made is not None
+    assert (made.lines[0].gross_micros, made.lines[0].netted_micros) == (20_000, 100_000)
+    assert verify_ledger(conn) == []
+
+
 def test_the_bank_answers(conn: Connection, keys: Keys, paid: list[str]) -> None:
     batch = exported(conn, keys)
     one, two, three = (line.end_to_end_id for line in batch.lines)
