@@ -62,7 +62,7 @@ def demo(
 
 
 def _run(now: Settings, events: int, folder: Path) -> bool:
-    from pipeline.cli.demo_finance import check, pay, show_statement
+    from pipeline.cli.demo_finance import check, keys_of, pay, show_statement
     from pipeline.cli.progress import events_bar
     from pipeline.cli.reconcile import show
     from pipeline.demo import judged_by_kind, top_earners
@@ -104,11 +104,12 @@ def _run(now: Settings, events: int, folder: Path) -> bool:
     _show_caught(caught)
     with service_problems(), postgres.connect(now) as connection:
         _show_earned(top_earners(connection, _EARNERS))
-        pay(now, connection, catalogue, folder)
-        show_statement(now, connection)
+        keys = keys_of(now, folder)
+        pay(connection, keys, catalogue, folder)
         sound = check(connection)
+        show_statement(now, connection)
         window_ms = now.accept_window_hours * 3_600_000
-        report = reconcile(client, connection, topic_ranges(now, RAW), window_ms)
+        report = reconcile(client, connection, topic_ranges(now, RAW), window_ms, keys)
     typer.echo("")
     show(report)
     return report.ok and sound

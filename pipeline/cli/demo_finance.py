@@ -9,22 +9,30 @@ from pipeline.cli.problems import Problem
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
+    from schemas.payee_keys import Keys
     from sinks.postgres import Connection
 
 
-def pay(now: Settings, conn: "Connection", catalogue: Path, folder: Path) -> None:
+def keys_of(now: Settings, folder: Path) -> "Keys":
+    """The keys of the settings, or a fresh one, which `--keep` leaves in the folder."""
+    from schemas.payee_keys import parse_keys
+    from sinks.sealing import new_key, payee_keys
+
+    if now.payee_keys is not None:
+        return payee_keys(now)
+    key = new_key()
+    (folder / "payee-keys").write_text(key)
+    return parse_keys(key)
+
+
+def pay(conn: "Connection", keys: "Keys", catalogue: Path, folder: Path) -> None:
     """Settles, pays, hears from the bank, and says so."""
     from pipeline.demo_finance import CURRENCY, MINIMUM_MICROS, run_finance
     from schemas.money import format_micros
     from sinks.payouts.batch import PayoutError
-    from sinks.sealing import new_key, payee_keys
 
-    if now.payee_keys is None:
-        key = new_key()
-        (folder / "payee-keys").write_text(key)
-        now = Settings(**{**now.model_dump(), "payee_keys": key})
     try:
-        done = run_finance(conn, payee_keys(now), catalogue, folder)
+        done = run_finance(conn, keys, catalogue, folder)
     except PayoutError as error:
         raise Problem(str(error)) from None
     typer.echo("\nFinance: the hold of these campaigns is 0 hours, so that it can be paid today")

@@ -100,7 +100,7 @@ def show(report: "Report") -> None:
     table.add_row("valid views beyond the budget", f"{totals.capped_views:,}")
     for currency, money in totals.money.items():
         table.add_row("valid views x rate", format_micros(money.valid_micros, currency))
-        table.add_row("  accrued to promoters", format_micros(money.accrued_micros, currency))
+        table.add_row("  accrued", format_micros(money.accrued_micros, currency))
         table.add_row("  beyond the budget", format_micros(money.capped_micros, currency))
     console.print(table)
     console.print(_books(report))
