@@ -18,7 +18,8 @@ from sinks.catalogue import save
 from sinks.migrate import migrate_up
 from sinks.postgres import connect
 
-_CAMPAIGNS, _PROMOTERS = 25, 40
+PAIRS = {"book_alone": (25, 40), "book_pairs": (100, 100)}
+"""Stage → campaigns and promoters, each campaign with each promoter."""
 _BLOCK, _BLOCKS_PER_TRANSACTION = 8_192, 8
 _PARTITIONS = 4
 
@@ -41,26 +42,39 @@ def measure(settings: Settings, valid: int) -> dict[str, Any]:
     return run.measured.to_json(services_cpu_s=run.services_cpu_s, pairs=row[1])
 
 
-def measure_alone(settings: Settings, events: int) -> dict[str, Any]:
-    """Books synthetic blocks of 1,000 campaign-promoter pairs, by the function alone."""
-    url = settings.url("postgres")
-    own = urlunsplit(urlsplit(url)._replace(path="/bench_book"))
-    mine = settings.model_copy(update={"postgres": own})
-    migrate_up(mine, ["postgres"])
-    found: dict[str, Any] = alone(_book, mine, events)
+def measure_alone(settings: Settings, stage: str, events: int) -> dict[str, Any]:
+    """Books synthetic blocks of all pairs of a stage of `PAIRS`, by the function alone."""
+    mine = own_database(settings, f"bench_{stage}")
+    found: dict[str, Any] = alone(_book, mine, *PAIRS[stage], events)
     return found
 
 
-def _book(settings: Settings, events: int) -> dict[str, Any]:
+def own_database(settings: Settings, name: str) -> Settings:
+    """Settings whose Postgres is another database of the same server, migrated."""
+    own = urlunsplit(urlsplit(settings.url("postgres"))._replace(path=f"/{name}"))
+    mine = settings.model_copy(update={"postgres": own})
+    migrate_up(mine, ["postgres"])
+    return mine
+
+
+def _book(settings: Settings, campaigns: int, promoters: int, events: int) -> dict[str, Any]:
     per_transaction = _BLOCK * _BLOCKS_PER_TRANSACTION
     transactions = max(2, events // per_transaction)
     batches = [
-        [_block(seed * _BLOCKS_PER_TRANSACTION + n) for n in range(_BLOCKS_PER_TRANSACTION)]
+        [
+            _block(campaigns, promoters, seed * _BLOCKS_PER_TRANSACTION + n)
+            for n in range(_BLOCKS_PER_TRANSACTION)
+        ]
         for seed in range(transactions)
     ]
     at = [Progress()] * _PARTITIONS
     with connect(settings) as conn:
-        save(conn, _campaigns(), [Promoter(promoter_id=p, status="active") for p in _promoters()])
+        people = [f"promoter-{n}" for n in range(promoters)]
+        save(
+            conn,
+            _campaigns(campaigns),
+            [Promoter(promoter_id=one, status="active") for one in people],
+        )
         watch, views = Stopwatch(), 0
         for turn, blocks in enumerate(batches):
             partition = turn % _PARTITIONS
@@ -70,11 +84,10 @@ def _book(settings: Settings, events: int) -> dict[str, Any]:
             views += book(conn, partition, before, after, blocks).views
             at[partition] = after
         measured = watch.stop(views)
-    pairs = _CAMPAIGNS * _PROMOTERS
-    return measured.to_json(pairs=pairs, transactions=transactions)
+    return measured.to_json(pairs=campaigns * promoters, transactions=transactions)
 
 
-def _campaigns() -> list[Campaign]:
+def _campaigns(count: int) -> list[Campaign]:
     return [
         Campaign(
             campaign_id=f"campaign-{n}",
@@ -85,19 +98,15 @@ def _campaigns() -> list[Campaign]:
             ends_at=datetime(2100, 1, 1, tzinfo=UTC),
             status="active",
         )
-        for n in range(_CAMPAIGNS)
+        for n in range(count)
     ]
 
 
-def _promoters() -> list[str]:
-    return [f"promoter-{n}" for n in range(_PROMOTERS)]
-
-
-def _block(seed: int) -> pa.Table:
+def _block(campaigns: int, promoters: int, seed: int) -> pa.Table:
     """Valid views, spread evenly over all pairs, within one hour."""
     rng = np.random.default_rng(seed)
-    campaign = rng.integers(0, _CAMPAIGNS, _BLOCK)
-    promoter = rng.integers(0, _PROMOTERS, _BLOCK)
+    campaign = rng.integers(0, campaigns, _BLOCK)
+    promoter = rng.integers(0, promoters, _BLOCK)
     return pa.table(
         {
             "campaign_id": pa.array([f"campaign-{n}" for n in campaign]),
