@@ -59,11 +59,14 @@ CHECKS = {
     "a settlement moves what its accruals say": legs(
         "settlement",
         """
-        SELECT settled_accruals.journal_id, kind, promoter_id AS owner_id, currency, micros
-        FROM settled_accruals JOIN accruals USING (accrual_id) CROSS JOIN LATERAL (VALUES
-            ('promoter_pending', -net_micros), ('promoter_payable', net_micros))
+        SELECT journal_id, kind, promoter_id AS owner_id, currency, micros
+        FROM (SELECT settled_accruals.journal_id, promoter_id, currency,
+                  sum(net_micros)::bigint AS net
+              FROM settled_accruals JOIN accruals USING (accrual_id)
+              WHERE settled_accruals.journal_id IS NOT NULL
+              GROUP BY settled_accruals.journal_id, promoter_id, currency) AS settled
+        CROSS JOIN LATERAL (VALUES ('promoter_pending', -net), ('promoter_payable', net))
             AS moved (kind, micros)
-        WHERE settled_accruals.journal_id IS NOT NULL
         """,
     ),
     "no more is corrected than was paid": """
