@@ -15,8 +15,12 @@ _HERE = Path(__file__).parent
 _RESULTS = _HERE / "results"
 _PAGE = _HERE.parent / "docs" / "performance.md"
 
-STAGES = ("read", "vanilla", "score", "restore", "store", "book", "end_to_end", "latency")
+STAGES = (
+    *("read", "vanilla", "score", "restore", "store", "book", "book_pairs", "ledger", "draft"),
+    *("chain", "end_to_end", "latency"),
+)
 _NEED_THE_LOG = {"restore", "store", "book"}
+_WITHOUT_THE_LOG = {"book_pairs", "ledger", "draft", "chain", "end_to_end", "latency"}
 _LATENCY_S = 20
 
 
@@ -61,7 +65,19 @@ def main() -> None:
 
 def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
     """The results of some stages, in the order of `STAGES`."""
-    from bench import book, end_to_end, latency, read, restore, score, store, vanilla
+    from bench import (
+        book,
+        chain,
+        draft,
+        end_to_end,
+        latency,
+        ledger,
+        read,
+        restore,
+        score,
+        store,
+        vanilla,
+    )
     from bench.machine import commit, machine
     from bench.workers import running
     from bench.world import world
@@ -82,7 +98,7 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
     half = events // 2
     with world(events + 2 * half, say) as here:
         settings = here.settings
-        if set(stages) - {"end_to_end", "latency"}:
+        if set(stages) - _WITHOUT_THE_LOG:
             say(f"sending {events:,} events")
             here.produce(here.next(events))
         if "read" in stages:
@@ -106,7 +122,14 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
         if "book" in stages:
             say("book")
             found["book"] = book.measure(settings, found["score"]["accepted"]["valid"])
-            found["book_alone"] = book.measure_alone(settings, events)
+            found["book_alone"] = book.measure_alone(settings, "book_alone", events)
+        if "book_pairs" in stages:
+            say("book, 10,000 pairs")
+            found["book_pairs"] = book.measure_alone(settings, "book_pairs", events)
+        for name, stage in (("ledger", ledger), ("draft", draft), ("chain", chain)):
+            if name in stages:
+                say(name)
+                found[name] = stage.measure(settings)
         if "end_to_end" in stages:
             with running(settings, "score-0", "store", "book") as workers:
                 say("end to end: getting ready")

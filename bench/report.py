@@ -65,6 +65,9 @@ TARGETS = (
     Target("store, rows/s", 150_000, True, lambda s: s["store"]["per_s"]),
     Target("book, the worker, views/s", 100_000, True, lambda s: s["book"]["per_s"]),
     Target("book, 1,000 pairs, views/s", 100_000, True, lambda s: s["book_alone"]["per_s"]),
+    Target("book, 10,000 pairs, views/s", 100_000, True, lambda s: s["book_pairs"]["per_s"]),
+    Target("draft over 100,000 promoters, s", 30, False, lambda s: s["draft"]["draft_s"]),
+    Target("verifying the chain, rows/s", 200_000, True, lambda s: s["chain"]["verify_per_s"]),
 )
 
 
@@ -76,6 +79,8 @@ def sheets(results: Results) -> list[Sheet]:
         _stages(stages),
         _services(stages),
         _steps(stages),
+        _ledger(stages),
+        _payouts(stages),
         _latency(stages),
     ]
     return [sheet for sheet in made if sheet.rows]
@@ -141,6 +146,58 @@ def _steps(stages: Results) -> Sheet:
         for name, seconds in steps.items()
     ]
     return Sheet("Steps of score", ["step", "µs per event", "share of the CPU time"], rows)
+
+
+def _ledger(stages: Results) -> Sheet:
+    """Journals of two entries: entries/s are twice as many."""
+    head = ["writers", "journals in a transaction", "own accounts: journals/s", "entries/s"]
+    head += [
+        "÷ bare",
+        "one hot account: journals/s",
+        "entries/s",
+        "÷ bare",
+        "bare loop: journals/s",
+    ]
+    rows = [
+        [
+            str(one["writers"]),
+            str(one["journals_per_transaction"]),
+            *(
+                cell
+                for work in ("own", "hot")
+                for cell in (
+                    figure(one[work]),
+                    figure(2 * one[work]),
+                    figure(one[work] / one["bare"]),
+                )
+            ),
+            figure(one["bare"]),
+        ]
+        for one in stages.get("ledger", {}).get("runs", [])
+    ]
+    return Sheet("Ledger: posting, and bare INSERTs of the same rows", head, rows)
+
+
+def _payouts(stages: Results) -> Sheet:
+    rows = []
+    if "draft" in stages:
+        one = stages["draft"]
+        promoters, exported = f"{one['promoters']:,}", f"{one['exported']:,}"
+        rows += [
+            [f"{what} {promoters} promoters", promoters, f"{one[key]:.2f}"]
+            for what, key in (
+                ("book", "book_s"),
+                ("settle", "settle_s"),
+                ("draft a batch over", "draft_s"),
+                ("approve it, and seal the chain:", "approve_s"),
+            )
+        ]
+        rows.append([f"export {exported} lines as pain.001", exported, f"{one['export_s']:.2f}"])
+    if "chain" in stages:
+        one, rows_ = stages["chain"], f"{stages['chain']['rows']:,}"
+        rows.append(["seal the chain", rows_, f"{one['rows'] / one['seal_per_s']:.2f}"])
+        rows.append(["verify the chain", rows_, f"{one['rows'] / one['verify_per_s']:.2f}"])
+    return Sheet("Payouts and the hash chain", ["", "rows", "s"], rows)
 
 
 def _latency(stages: Results) -> Sheet:

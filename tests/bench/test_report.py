@@ -66,10 +66,31 @@ def test_a_figure_that_is_missed_is_shown_as_missed() -> None:
     assert row == ["≥ 12", "11.36", "**no**"]
 
 
-def test_a_window_that_is_smaller_is_better() -> None:
-    (window,) = (target for target in TARGETS if not target.at_least)
+def test_smaller_is_better_for_memory_and_seconds() -> None:
+    window, drafting = (target for target in TARGETS if not target.at_least)
     assert window.reached(18)
     assert not window.reached(24.1)
+    assert drafting.reached(29.9)
+    assert not drafting.reached(30.1)
+
+
+def test_posting_is_shown_beside_bare_inserts() -> None:
+    one = {"writers": 4, "journals_per_transaction": 1, "own": 500.0, "hot": 250.0, "bare": 1000.0}
+    posted = rows(results(ledger={"runs": [one]}), "Ledger")
+    assert posted == {"4": ["1", "500", "1,000", "0.50", "250", "500", "0.25", "1,000"]}
+
+
+def test_payouts_and_the_chain_are_shown_in_seconds() -> None:
+    draft = {
+        "promoters": 100_000, "exported": 10_000,
+        **{f"{step}_s": 1.5 for step in ("book", "settle", "draft", "approve", "export")},
+    }  # fmt: skip
+    chain = {"rows": 500_000, "links": 50, "seal_per_s": 100_000.0, "verify_per_s": 250_000.0}
+    found = rows(results(draft=draft, chain=chain), "Payouts")
+    assert found["draft a batch over 100,000 promoters"] == ["100,000", "1.50"]
+    assert found["verify the chain"] == ["500,000", "2.00"]
+    wanted = rows(results(draft=draft, chain=chain), "What is wanted")
+    assert wanted["draft over 100,000 promoters, s"] == ["≤ 30", "1.50", "yes"]
 
 
 def test_waiting_for_redis_is_no_cpu_time_of_a_step() -> None:
