@@ -42,9 +42,13 @@ class Bank:
         self.lines |= found
         return list(found)
 
-    def answers(self, references: list[str]) -> list[Path]:
-        """Rejects some, pays most, some of which come back; the files that say so."""
-        kinds = {one: self.random.choices("prbn", [75, 10, 10, 5])[0] for one in references}
+    def answers(self, references: list[str], fates: str = "") -> list[Path]:
+        """Pays most, rejects some, gets some back and forgets some; the files that say so.
+
+        `fates` decides instead of chance: a letter p, r, b or n for each.
+        """
+        drawn = fates or self.random.choices("prbn", [75, 10, 10, 5], k=len(references))
+        kinds = dict(zip(references, drawn, strict=True))
         paid = [one for one, kind in kinds.items() if kind in "pb"]
         back = [one for one, kind in kinds.items() if kind == "b"]
         rejected = [one for one, kind in kinds.items() if kind == "r"]

@@ -20,8 +20,10 @@ from pipeline.embedded.stack import processes
 from schemas.settings import Settings
 from sinks.postgres import Connection
 
-_KILLS = 4
-"""At most, of one command: then it is left alone."""
+_KILLS = [0, 0, 1, 1, 2, 3]
+"""How often one command is killed, until it is left alone."""
+_LOST = "viewledger: Postgres: "
+"""What a command begins with that ended because its connection did."""
 _PATIENCE_S = 60
 _processes = multiprocessing.get_context("forkserver")
 # Imported once: else most kills would hit an import, and none what matters.
@@ -55,7 +57,7 @@ class Finance:
 
         `after` is called after each attempt.
         """
-        kills = self.random.choice([0, 0, 1, 1, 2, 3, _KILLS])
+        kills = self.random.choice(_KILLS)
         started = time.monotonic()
         for attempt in itertools.count():
             by_shell = self.broken is None and self.random.random() < 0.08
@@ -68,21 +70,24 @@ class Finance:
             said = self._said.read_text(errors="replace")
             if process.exitcode == 0:
                 return said
-            lost = process.exitcode == 1 and said.startswith("viewledger: Postgres: ")
+            lost = process.exitcode == 1 and said.startswith(_LOST)
             killed = process.exitcode == -signal.SIGKILL and attempt < kills
             assert lost or killed, f"{words} ended with {process.exitcode}: {said}"
             assert time.monotonic() < started + _PATIENCE_S, f"{words} is never done: {said}"
             if lost:
-                time.sleep(0.1)
+                owner(self.settings).close()
         raise AssertionError
 
     def refused(self, *words: object) -> str:
         """What the command said when it refused."""
-        process = self.start(*words)
-        process.join()
-        said = self._said.read_text()
-        assert process.exitcode == 1, said
-        return said
+        while True:
+            process = self.start(*words)
+            process.join()
+            said = self._said.read_text()
+            assert process.exitcode == 1, said
+            if not said.startswith(_LOST):
+                return said
+            owner(self.settings).close()
 
     def at_every_statement(self, *words: object, check: Callable[[], None]) -> tuple[str, int]:
         """Kills the command before each statement that it sends and after each COMMIT.

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def die_at_a_new_point(points: set[str]) -> None:
         reach(f"before {query!r}")
         return execute(self, query, *args, **options)
 
-    def new_command(self: Any, text: Any, *args: Any) -> Iterator[Any]:
+    def new_command(self: Any, text: Any, *args: Any) -> Generator[Any, Any, Any]:
         reach(f"before {text!r}")
         result = yield from command(self, text, *args)
         if b"COMMIT" in bytes(text):

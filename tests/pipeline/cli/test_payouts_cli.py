@@ -80,7 +80,9 @@ def promoters(url: str, run: Run) -> list[str]:
 
 def drafted(run: Run) -> str:
     said = run("draft", "--currency", "EUR", *ANNA).stdout
-    found = re.search(r"^Batch (\d+) is draft: 2 lines, 2.460000 EUR, drafted by anna\.$", said, re.MULTILINE)
+    found = re.search(
+        r"^Batch (\d+) is draft: 2 lines, 2.460000 EUR, drafted by anna\.$", said, re.MULTILINE
+    )
     assert found is not None, said
     return found[1]
 
@@ -111,7 +113,7 @@ def test_from_draft_to_the_answer_of_the_bank(
     batch = found[1]
     assert run(*command).stdout == said
     again = run("draft", "--currency", "EUR", *ANNA).stdout
-    assert f"left: {promoters[0]}, 0.004000 EUR: below the minimum" in again
+    assert f"Left payable, below the minimum: 2 promoters, 0.008000 EUR ({promoters[0]}, " in again
     assert "Nothing in EUR is to be paid; no batch was made." in again
 
     shown = run("show", batch).stdout.splitlines()
