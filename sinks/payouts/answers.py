@@ -8,9 +8,8 @@ import msgspec
 from schemas.money import format_minor
 from schemas.payout import Answer
 from sinks.bank_answers.read import read_answers
-from sinks.ledger import PLATFORM, Entry, Journal, lock_balances, open_accounts, post, reversals
-from sinks.payouts.approve import give_back
-from sinks.payouts.batch import Batch, Line, PayoutError, act_as, load_batch, move_lines
+from sinks.payouts.batch import Batch, Line, PayoutError, act_as, load_batch
+from sinks.payouts.money import follow_answers
 from sinks.postgres import Connection, retry_conflicts
 from sinks.settle import lock_payouts
 
@@ -70,7 +69,7 @@ def import_answers(conn: Connection, name: str, content: bytes, *, actor: str) -
             else:
                 noted.append(_one(conn, answer, batches))
         applied = [(one.answer, one.line_id) for one in noted if one.applied and one.line_id]
-        _apply(conn, batches, applied)
+        follow_answers(conn, batches, applied)
         _keep(conn, row[0], noted)
     return Imported(found.kind, False, noted, found.unrelated)
 
@@ -90,7 +89,7 @@ def mark(conn: Connection, line_id: int, answer: Answer, *, actor: str) -> Noted
         if noted.note:
             raise PayoutError(f"line {line_id}: {noted.note}")
         if noted.applied:
-            _apply(conn, batches, [(answer, line_id)])
+            follow_answers(conn, batches, [(answer, line_id)])
         return noted
 
 
@@ -162,65 +161,6 @@ def _judge(answer: Answer, batch: Batch, line: Line, batches: dict[int, Batch]) 
     ]
     batches[batch.batch_id] = batch._replace(lines=changed)
     return Noted(answer, line.line_id, True, "")
-
-
-def _apply(conn: Connection, batches: dict[int, Batch], applied: list[tuple[Answer, int]]) -> None:
-    lines = {line.line_id: (batch, line) for batch in batches.values() for line in batch.lines}
-    for outcome in ("settled", "failed", "returned"):
-        chosen = [(answer, line_id) for answer, line_id in applied if answer.outcome == outcome]
-        if not chosen:
-            continue
-        of = [lines[line_id] for _, line_id in chosen]
-        if outcome == "settled":
-            _pay_out(conn, of)
-        else:
-            why = f"the bank says {outcome}"
-            if outcome == "returned":
-                _take_back(conn, [line for _, line in of], why)
-            give_back(conn, [line for _, line in of], why)
-        by_words: dict[tuple[str, str], list[int]] = {}
-        for answer, line_id in chosen:
-            by_words.setdefault((answer.code, answer.text), []).append(line_id)
-        for (code, text), line_ids in by_words.items():
-            move_lines(conn, line_ids, outcome, code, text)
-    for batch in batches.values():
-        conn.execute(
-            "UPDATE payout_batches SET status = 'closed' WHERE batch_id = %s"
-            " AND status = 'exported' AND NOT EXISTS (SELECT FROM payout_lines"
-            " WHERE payout_lines.batch_id = payout_batches.batch_id AND status = 'exported')",
-            (batch.batch_id,),
-        )
-
-
-def _pay_out(conn: Connection, of: list[tuple[Batch, Line]]) -> None:
-    owners = [(line.promoter_id, batch.currency) for batch, line in of]
-    clearing = open_accounts(conn, "payout_clearing", set(owners))
-    currencies = {(PLATFORM, batch.currency) for batch, _ in of}
-    bank = open_accounts(conn, "bank", currencies)
-    lock_balances(conn, [*clearing.values(), *bank.values()])
-    post(
-        conn,
-        [
-            Journal(
-                "payout_settled",
-                f"payout_settled:{line.line_id}",
-                f"line {line.line_id} of batch {batch.batch_id} is settled",
-                (
-                    Entry(clearing[owner], -line.amount_micros),
-                    Entry(bank[PLATFORM, batch.currency], line.amount_micros),
-                ),
-            )
-            for (batch, line), owner in zip(of, owners, strict=True)
-        ],
-    )
-
-
-def _take_back(conn: Connection, lines: list[Line], why: str) -> None:
-    keys = [f"payout_settled:{line.line_id}" for line in lines]
-    settled = conn.execute(
-        "SELECT journal_id FROM journals WHERE idempotency_key = ANY (%s)", (keys,)
-    ).fetchall()
-    post(conn, reversals(conn, [journal_id for (journal_id,) in settled], "unsettled", why))
 
 
 def _keep(conn: Connection, bank_file_id: int, noted: list[Noted]) -> None:

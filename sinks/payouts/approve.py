@@ -1,8 +1,8 @@
 """Approving by a second person, and cancelling."""
 
 from sinks.chain import seal
-from sinks.ledger import post, reversals
 from sinks.payouts.batch import Batch, Line, PayoutError, act_as, load_batch, move_lines
+from sinks.payouts.money import give_back
 from sinks.postgres import Connection, retry_conflicts
 from sinks.settle import lock_payouts
 
@@ -115,9 +115,3 @@ def cancel(
                 "UPDATE payout_batches SET status = 'cancelled' WHERE batch_id = %s", (batch_id,)
             )
         return load_batch(conn, batch_id)
-
-
-def give_back(conn: Connection, lines: list[Line], why: str) -> None:
-    """Makes the money of lines payable again: each journal is reversed at most once."""
-    journals = reversals(conn, [line.payout_journal_id for line in lines], "payout_back", why)
-    post(conn, journals)
