@@ -4,23 +4,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.ledger import name
-from support.payees import new_keys
-from support.payouts import PAYER, TODAY, earn, new_campaign, new_promoter
 from support.stores import empty_store
+from support.whole_ledger import everything_once
 
-from schemas.payee_keys import Keys
-from schemas.payout import Answer
 from schemas.settings import Settings
 from sinks.chain import check_chain, seal
-from sinks.correct import correct
 from sinks.ledger_verify import discrepancies, verify_ledger
-from sinks.payouts.answers import mark
-from sinks.payouts.approve import approve, cancel
-from sinks.payouts.draft import draft
-from sinks.payouts.export import export
 from sinks.postgres import Connection, connect
-from sinks.settle import settle
 
 pytestmark = pytest.mark.services
 
@@ -29,47 +19,10 @@ pytestmark = pytest.mark.services
 def ledger(stack: Settings) -> Settings:
     """A ledger in which everything happened once."""
     store = empty_store(stack, "postgres")
-    keys = new_keys()
     with connect(store) as conn:
-        campaign = new_campaign(conn, fee_bp=1000)
-        promoters = [new_promoter(conn, keys, backup_withholding=n == 0) for n in range(6)]
-        accruals = [earn(conn, campaign, promoter, 5000) for promoter in promoters]
-        correct(conn, accruals[0], 100, reason="bot", actor="fred", key=name())
-        settle(conn)
-        correct(conn, accruals[0], 100, reason="bot", actor="fred", key=name())
-        correct(conn, accruals[1], 100, reason="bot", actor="fred", key=name())
-
-        lines = pay(conn, keys, promoters)
-        answer(conn, lines[0], "settled")
-        answer(conn, lines[1], "settled")
-        answer(conn, lines[1], "returned")
-        answer(conn, lines[2], "failed")
-        answer(conn, lines[3], "settled")
-        correct(conn, accruals[3], 1000, reason="bot", actor="fred", key=name())
-        for promoter in promoters[:4]:
-            earn(conn, campaign, promoter, 7000)
-        settle(conn)
-        drafted = draft(conn, "EUR", None, 0, actor="anna", key=name()).batch
-        assert drafted is not None
-        assert any(line.netted_micros for line in drafted.lines)
-        cancel(conn, drafted.batch_id, drafted.lines[0].line_id, actor="anna", reason="wait")
-        earn(conn, campaign, promoters[5], 10)
+        everything_once(conn)
         seal(conn)
     return store
-
-
-def pay(conn: Connection, keys: Keys, promoters: list[str]) -> list[int]:
-    """The lines of the promoters in an exported batch."""
-    batch = draft(conn, "EUR", None, 0, actor="anna", key=name()).batch
-    assert batch is not None
-    approve(conn, batch.batch_id, actor="ben")
-    export(conn, keys, PAYER, batch.batch_id, "pain.001.001.09", TODAY, actor="anna")
-    lines = {line.promoter_id: line.line_id for line in batch.lines}
-    return [lines[promoter] for promoter in promoters]
-
-
-def answer(conn: Connection, line_id: int, outcome: str) -> None:
-    mark(conn, line_id, Answer(reference=f"VL{line_id}", outcome=outcome), actor="ben")
 
 
 @pytest.fixture
