@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     )
     model: str = Field("champion", description="name of the model in the registry")
     payer: Path | None = Field(None, description="JSON file that says who pays; docs/finance.md")
+    postgres_connections: int = Field(
+        4, ge=1, le=1024, description="most connections to Postgres of one `book` worker"
+    )
     workers: int = Field(1, ge=1, le=64, description="processes of `score` that `up` starts")
     metrics_host: str = Field("127.0.0.1", description="where a worker serves /metrics, /health")
     metrics_port: int = Field(0, ge=0, le=65535, description="0 picks a free one")

@@ -19,7 +19,7 @@ from schemas.settings import Settings
 from schemas.topics import SCORED
 from sinks.book import MovedError, book, load_progress
 from sinks.book_accrue import COLUMNS
-from sinks.postgres import connect
+from sinks.postgres import NoConnectionError, Pool, borrowed, pool
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ _ROWS_PER_TRANSACTION = 65_536
 def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
     """The app and its partitions."""
     app = new_app(settings, "book", instance, records=64)
-    feeds = Feeds(app, SCORED, partial(book_partition, settings))
+    feeds = Feeds(app, SCORED, partial(book_partition, pool(settings, "viewledger-book")))
     feed_from(app, SCORED, feeds)
 
     @app.task  # type: ignore[untyped-decorator]
@@ -47,29 +47,33 @@ class Gathered(NamedTuple):
     log_time_ms: int
 
 
-async def book_partition(settings: Settings, feed: Feed) -> None:
+async def book_partition(connections: Pool, feed: Feed) -> None:
     """Books the blocks of one partition from where the ledger says it stands.
+
+    A connection is taken for each transaction: there may be more partitions than connections.
 
     Raises:
         StartOverError: Postgres failed, or another booker moved the progress.
     """
     try:
-        connection = await asyncio.to_thread(connect, settings)
-        with connection:
-            known = await asyncio.to_thread(load_progress, connection)
-            progress = known.get(feed.partition, Progress())
-            log.info("book starts", partition=feed.partition, next_scored=progress.next_scored)
-            await feed.start(progress.next_scored)
-            while True:
-                for gathered in _transactions(progress, (await feed.take()).records):
-                    await asyncio.to_thread(_book, connection, feed.partition, progress, gathered)
-                    progress = gathered.after
-                    feed.finish(progress.next_scored, gathered.log_time_ms)
-    except MovedError as error:
+        progress = await asyncio.to_thread(_progress, connections, feed.partition)
+        log.info("book starts", partition=feed.partition, next_scored=progress.next_scored)
+        await feed.start(progress.next_scored)
+        while True:
+            for gathered in _transactions(progress, (await feed.take()).records):
+                await asyncio.to_thread(_book, connections, feed.partition, progress, gathered)
+                progress = gathered.after
+                feed.finish(progress.next_scored, gathered.log_time_ms)
+    except (MovedError, NoConnectionError) as error:
         raise StartOverError(str(error)) from error
     except psycopg.OperationalError as error:
         # Whether a COMMIT that broke off took place, the progress row says.
         raise StartOverError(f"Postgres: {type(error).__name__}") from error
+
+
+def _progress(connections: Pool, partition: int) -> Progress:
+    with borrowed(connections) as connection:
+        return load_progress(connection).get(partition, Progress())
 
 
 def _transactions(progress: Progress, records: list) -> list[Gathered]:  # type: ignore[type-arg]
@@ -89,10 +93,8 @@ def _transactions(progress: Progress, records: list) -> list[Gathered]:  # type:
     return cuts
 
 
-def _book(
-    connection: psycopg.Connection, partition: int, before: Progress, gathered: Gathered
-) -> None:
-    with STEP_SECONDS.labels("book").time():
+def _book(connections: Pool, partition: int, before: Progress, gathered: Gathered) -> None:
+    with borrowed(connections) as connection, STEP_SECONDS.labels("book").time():
         booked = book(connection, partition, before, gathered.after, gathered.accepted)
     VIEWS_BOOKED.labels("paid").inc(booked.views)
     VIEWS_BOOKED.labels("capped").inc(booked.capped_views)
