@@ -11,6 +11,7 @@ from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings
 
 SESSION_TIMEOUT_S = 10.0
+METADATA_MAX_AGE_MS = 10_000
 
 
 def new_app(settings: Settings, kind: str, instance: str, *, records: int) -> faust.App:
@@ -42,6 +43,9 @@ def new_app(settings: Settings, kind: str, instance: str, *, records: int) -> fa
         broker_max_poll_records=records,
         # The default of one minute between polls does not survive a long restore.
         broker_max_poll_interval=3600.0,
+        # A broker that has just been killed may not know its topics yet; who joins then is given
+        # no partitions, and asks again only when the metadata change.
+        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         consumer_max_fetch_size=4 * 1024 * 1024,
         consumer_auto_offset_reset="earliest",
         # Chunks, not events: a few are enough to keep a partition busy.
