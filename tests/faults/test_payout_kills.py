@@ -34,10 +34,11 @@ from sinks.payouts import draft, export
 from sinks.payouts.batch import load_batch
 from sinks.postgres import Connection
 
-MONTHS = 3
+MONTHS = 4
 PROMOTERS = 24
 BLOCKS_A_MONTH = 60
 KINDS = ("promoter_pending", "promoter_payable", "promoter_debt", "payout_clearing")
+GIVEN_BACK = ("failed", "returned", "cancelled")
 PAUSE_S = 0.02
 """Between two blocks that are booked."""
 
@@ -283,7 +284,7 @@ def wrong(
         if any(times > 1 for *_, times in rows):
             found.append(f"a line of {promoter} was settled more than once")
         got = sum(amount for _, amount, _, _ in settled)
-        withheld = sum(row[2] for row in rows if row[0] in ("settled", "exported"))
+        withheld = sum(row[2] for row in rows if row[0] not in GIVEN_BACK)
         if got != to_micros(bank.paid[promoter], "EUR"):
             found.append(f"{promoter} got {bank.paid[promoter]} cents of the bank, here {got}")
         balances = money(conn, promoter)
