@@ -1,25 +1,20 @@
 """A database of its own: settling and drafting take in everybody."""
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
-from support.databases import with_database
 from support.payees import new_keys
+from support.stores import empty_store
 
 from schemas.payee_keys import Keys
 from schemas.settings import Settings
-from sinks.migrate import migrate_up
 from sinks.postgres import Connection, connect
 
 
 @pytest.fixture(scope="session")
 def payout_books(stack: Settings) -> Settings:
     """Settings whose Postgres is migrated and used by tests of payouts only."""
-    url = with_database(stack.url("postgres"), f"payouts_{secrets.token_hex(4)}")
-    found = stack.model_copy(update={"postgres": url})
-    migrate_up(found, ["postgres"])
-    return found
+    return empty_store(stack, "postgres")
 
 
 @pytest.fixture
