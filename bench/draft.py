@@ -30,7 +30,7 @@ from sinks.postgres import Connection, connect
 from sinks.sealing import seal
 from sinks.settle import settle
 
-_PROMOTERS, _EXPORTED = 100_000, 10_000
+_PROMOTERS, _EXPORTED, _CAMPAIGNS = 100_000, 10_000, 1_000
 _IBAN = Iban("DE89370400440532013000", "COBADEFFXXX")
 _PAYER = Payer(
     name="Viewledger GmbH",
@@ -53,7 +53,8 @@ def measure(settings: Settings) -> dict[str, Any]:
 
     with connect(mine) as conn:
         names = [f"promoter-{n}" for n in range(_PROMOTERS)]
-        save(conn, [_campaign()], [Promoter(promoter_id=one, status="active") for one in names])
+        campaigns = [_campaign(n) for n in range(_CAMPAIGNS)]
+        save(conn, campaigns, [Promoter(promoter_id=one, status="active") for one in names])
         _insert_payees(conn, keys, names)
         with timed("book_s"):
             _earn(conn, names, Progress())
@@ -78,9 +79,9 @@ def measure(settings: Settings) -> dict[str, Any]:
     return {"promoters": _PROMOTERS, "exported": _EXPORTED, "file_bytes": len(file.content), **took}
 
 
-def _campaign() -> Campaign:
+def _campaign(number: int) -> Campaign:
     return Campaign(
-        campaign_id="campaign",
+        campaign_id=f"campaign-{number}",
         currency="EUR",
         rate_micros=1_000_000,
         budget_micros=10**15,
@@ -97,7 +98,7 @@ def _earn(conn: Connection, promoters: list[str], before: Progress) -> None:
     views = len(promoters) * 3
     table = pa.table(
         {
-            "campaign_id": pa.repeat("campaign", views),
+            "campaign_id": pa.array([f"campaign-{n % _CAMPAIGNS}" for n in range(views)]),
             "promoter_id": pa.array(promoters * 3),
             "currency": pa.repeat("EUR", views),
             "rate_micros": pa.array(np.full(views, 1_000_000)),

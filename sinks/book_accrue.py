@@ -142,6 +142,7 @@ def accrue(wanted: Demand, budgets: Sequence[Budget]) -> list[Accrual]:
         wanted.views.append_column("paid", pa.array(paid))
         .group_by(_KEYS, use_threads=False)
         .aggregate([("paid", "sum"), ("paid", "count")])
+        .sort_by([(key, "ascending") for key in _KEYS])  # as the indexes are, which is quicker
     )
     columns = [groups[key].to_pylist() for key in _KEYS]
     views, asked = groups["paid_sum"].to_pylist(), groups["paid_count"].to_pylist()
