@@ -200,9 +200,14 @@ def main() -> None:
     parser.add_argument("--url", help="of a database that is filled already")
     parser.add_argument("--only", nargs="+", default=[], metavar="FUNCTION")
     asked = parser.parse_args()
-    nowhere = {"kafka": "kafka://nowhere:1", "clickhouse": "http://nowhere", "redis": "redis://no"}
     with tempfile.TemporaryDirectory(prefix="viewledger-explain-") as folder:
-        settings = Settings(data=Path(folder), postgres=asked.url, **nowhere)
+        settings = Settings(
+            data=Path(folder),
+            postgres=asked.url,
+            kafka="kafka://nowhere:1",  # only Postgres is started
+            clickhouse="http://nowhere",
+            redis="redis://nowhere",
+        )
         try:
             if asked.url is None:
                 start_services(settings)

@@ -6,6 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
+import psycopg
+
 from bench.book import own_database
 from schemas.settings import Settings
 from sinks.ledger import Entry, Journal, open_accounts, post
@@ -32,13 +34,12 @@ def measure(settings: Settings) -> dict[str, Any]:
     from one account. `bare`: the same rows into a table without triggers and without journals.
     """
     mine = own_database(settings, "bench_ledger")
-    with connect(mine) as conn:
-        conn.execute("RESET ROLE")
-        conn.execute(
+    with psycopg.connect(mine.url("postgres"), autocommit=True) as owner:
+        owner.execute(
             "CREATE TABLE bare (journal_id bigint, account_id bigint, amount_micros bigint,"
             " created_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (journal_id, account_id))"
         )
-        conn.execute("GRANT INSERT ON bare TO viewledger_app")
+        owner.execute("GRANT INSERT ON bare TO viewledger_app")
     runs = []
     for batch, writers in itertools.product(BATCHES, WRITERS):
         rates = {work: _run(mine, work, writers, batch) for work in ("own", "hot", "bare")}
