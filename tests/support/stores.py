@@ -85,7 +85,8 @@ def catch_up(settings: Settings, *sinks: str) -> None:
     if "store" in sinks:
         with connect(settings.url("clickhouse")) as client:
             for partition, (at, end) in _steps(store.load_progress(client), ends).items():
-                stamp = Stamp("block", "w", 1, at.position.next_raw, end)
+                here = at.position.next_raw
+                stamp = Stamp("block", "w", 1, here, end, end - here)  # nothing but holes
                 store.insert_block(client, partition, at.next_scored, START, stamp, block(0, 0))
     if "book" in sinks:
         with postgres.connect(settings) as conn:
