@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 from support.ledger import name
@@ -116,3 +119,18 @@ def test_a_deleted_row_and_a_deleted_link_are_found(conn: Connection, owner: Con
             owner.execute(statement)
             assert check_chain(owner).tampered != []
     assert verify_chain(conn).tampered == []
+
+
+def test_who_seals_waits_for_who_books_and_not_the_other_way(books: Settings) -> None:
+    with connect(books) as conn, connect(books) as sealer, ThreadPoolExecutor(1) as pool:
+        with conn.transaction():
+            conn.execute("SET LOCAL lock_timeout = '10s'")
+            conn.execute("LOCK TABLE journals, entries IN ROW EXCLUSIVE MODE")
+            sealing = pool.submit(seal, sealer)
+            pid = (sealer.info.backend_pid,)
+            while not conn.execute("SELECT pg_blocking_pids(%s) <> '{}'", pid).fetchone()[0]:
+                assert not sealing.done()
+                time.sleep(0.01)
+            # What a booking writes next is free.
+            conn.execute("LOCK TABLE accruals, corrections IN ROW EXCLUSIVE MODE")
+        sealing.result()

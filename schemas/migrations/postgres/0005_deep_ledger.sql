@@ -196,7 +196,10 @@ DECLARE
     chained record;
 BEGIN
     -- Whoever writes has drawn its ids and is waited for; whoever comes later gets higher ones.
-    FOR chained IN SELECT * FROM chained_tables ORDER BY name LOOP
+    -- In the order in which they are written: else each would wait for the other.
+    FOR chained IN SELECT * FROM chained_tables
+        ORDER BY array_position(ARRAY['accounts', 'journals', 'entries'], name), name
+    LOOP
         EXECUTE format('LOCK TABLE ONLY %I IN SHARE MODE', chained.name);
     END LOOP;
     FOR chained IN SELECT * FROM chained_tables ORDER BY name LOOP
