@@ -21,11 +21,18 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     region: str = ""
 
 
+def _hidden(self: object) -> str:
+    """Bank details are in no traceback and in no log."""
+    return f"{type(self).__name__}(…)"
+
+
 class Iban(msgspec.Struct, frozen=True, tag_field="method", tag="iban"):
     """An account by IBAN; without spaces, upper case."""
 
     iban: str
     bic: str = ""
+
+    __repr__ = _hidden
 
 
 class Ach(msgspec.Struct, frozen=True, tag_field="method", tag="ach"):
@@ -39,11 +46,15 @@ class Ach(msgspec.Struct, frozen=True, tag_field="method", tag="ach"):
     holder: Literal["business", "person"] = "person"
     """Decides the entry class: CCD or PPD."""
 
+    __repr__ = _hidden
+
 
 class Paypal(msgspec.Struct, frozen=True, tag_field="method", tag="paypal"):
     """An account at PayPal."""
 
     email: str
+
+    __repr__ = _hidden
 
 
 BankDetails = Iban | Ach | Paypal
