@@ -61,6 +61,7 @@ async def _judge(settings: Settings, kafka: KafkaUrl, variant: Variant, events: 
         f"bench-vanilla-{variant}",
         broker=[f"kafka://{server}" for server in kafka.servers.split(",")],
         store="memory://",
+        datadir=str(settings.data / "vanilla"),  # else where it was started
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
