@@ -5,6 +5,7 @@ was to be paid is in the bank files, and became what the bank answered.
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import msgspec
@@ -67,17 +68,19 @@ def reconcile(
     pending = _behind(positions, raw_ranges)
     differences: list[Difference] = []
     if not pending:
-        differences += _ahead(positions, raw_ranges)
-        differences += check_store(client, accept_window_ms)
-        differences += _compare(stored, booked)
-    # As of one moment: what is booked or paid meanwhile is not half in it.
-    with conn.transaction():
+        differences += _ahead(positions, raw_ranges) + _compare(stored, booked)
+    # Both databases work at the same time.
+    with ThreadPoolExecutor(1) as beside, conn.transaction():
+        tables = None if pending else beside.submit(check_store, client, accept_window_ms)
+        # As of one moment: what is booked or paid meanwhile is not half in it.
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         books, payouts = load_books(conn), load_payouts(conn)
         files, wrong_files = check_files(conn, keys)
         if not pending:
             differences += [Difference(*found) for found in discrepancies(conn)]
             differences += wrong_files + check_answers(conn)
+        if tables is not None:
+            differences += tables.result()
     if not pending and _positions(client, conn) != positions:
         pending = ["events came in while they were compared"]
     state: Literal["agrees", "differs", "not_drained"] = (
