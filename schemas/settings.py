@@ -3,6 +3,7 @@
 import functools
 import json
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -69,6 +70,43 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="processes of `score` that `up` starts")
     metrics_host: str = Field("127.0.0.1", description="where a worker serves /metrics, /health")
     metrics_port: int = Field(0, ge=0, le=65535, description="0 picks a free one")
+    collectors: int = Field(1, ge=0, le=16, description="collectors that `up` starts")
+    collector_host: str = Field("127.0.0.1", description="where the collector listens")
+    collector_port: int = Field(
+        0, ge=0, le=65535, description="of the first collector; 0 picks a free one and keeps it"
+    )
+    collector_id: str = Field(
+        "collector", pattern=r"^[A-Za-z0-9._-]{1,48}$", description="stamped on every event"
+    )
+    collector_memory_mb: int = Field(
+        64, ge=4, le=4096, description="of events under way, beyond which the collector says 503"
+    )
+    collector_timeout_s: float = Field(
+        10.0, gt=0, le=120, description="for a body to come in, and then for Kafka to acknowledge"
+    )
+    collector_keys: SecretStr | None = Field(
+        None,
+        description="id:base64,id:base64; the first seals signing secrets, all open them;"
+        " unset: one is made and kept in the data folder",
+    )
+    key_events_per_minute: int = Field(
+        600_000, ge=1, description="that one API key may send where it has no quota of its own"
+    )
+    address_events_per_minute: int = Field(
+        6_000, ge=1, description="that one client address may send with a publishable key"
+    )
+    trusted_proxies: str = Field(
+        "", description="networks, comma-separated, whose X-Forwarded-For or Forwarded is believed"
+    )
+    address_storage: Literal["hashed", "raw"] = Field(
+        "hashed", description="whether an event keeps keyed hashes of its address, or it itself"
+    )
+    do_not_track: Literal["ignore", "strip", "drop"] = Field(
+        "strip", description="what DNT: 1 or Sec-GPC: 1 does to an event; docs/privacy.md"
+    )
+    no_consent: Literal["ignore", "strip", "drop"] = Field(
+        "strip", description='what "consent": "denied" does to an event; docs/privacy.md'
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level of what is logged"
     )
@@ -78,12 +116,19 @@ class Settings(BaseSettings):
         " `viewledger payees new-key` makes one",
     )
 
-    @field_validator("payee_keys")
+    @field_validator("payee_keys", "collector_keys")
     @classmethod
-    def _check_payee_keys(cls, keys: SecretStr | None) -> SecretStr | None:
+    def _check_keys(cls, keys: SecretStr | None) -> SecretStr | None:
         if keys is not None:
             parse_keys(keys.get_secret_value())
         return keys
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, networks: str) -> str:
+        for text in filter(None, (part.strip() for part in networks.split(","))):
+            ip_network(text)
+        return networks
 
     @field_validator("kafka")
     @classmethod

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from xmlrpc.client import Error, Fault, ServerProxy
 
+from pydantic import SecretStr
+
 from pipeline.embedded.kept import ServiceError, kept_password, kept_port, write_private
 from schemas.settings import Settings
 
@@ -76,7 +78,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
     environment["LC_ALL"] = "C.UTF-8"  # for the JRE to read any path
     for name, value in settings.model_dump(exclude={"payee_keys", "payer"}).items():
         if value is not None:
-            environment[f"VIEWLEDGER_{name.upper()}"] = str(value)
+            text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            environment[f"VIEWLEDGER_{name.upper()}"] = text
     return environment
 
 
