@@ -16,8 +16,8 @@ from bench.book import own_database
 from schemas.catalogue import Campaign, Promoter
 from schemas.fencing import Position, Progress
 from schemas.payee import mask
-from schemas.payee_keys import Keys
 from schemas.payout import Address, Iban, Payer
+from schemas.seal_keys import Keys
 from schemas.settings import Settings
 from schemas.verdicts import Verdict
 from sinks.book import book

@@ -8,8 +8,8 @@ import msgspec
 
 from pipeline.simulate.bank import bank_answers
 from pipeline.simulate.payees import write_payees
-from schemas.payee_keys import Keys
 from schemas.payout import Address, Iban, Payer
+from schemas.seal_keys import Keys
 from sinks.payee_file import read_payees
 from sinks.payees import save_payees, verify_payee
 from sinks.payouts.answers import import_answers

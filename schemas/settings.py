@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.kafka_url import KafkaUrl
-from schemas.payee_keys import parse_keys
+from schemas.seal_keys import parse_keys
 
 Service = Literal["kafka", "clickhouse", "postgres", "redis"]
 SERVICES: tuple[Service, ...] = ("kafka", "clickhouse", "postgres", "redis")

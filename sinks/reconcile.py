@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from schemas.payee_keys import Keys
+from schemas.seal_keys import Keys
 from sinks import book, store
 from sinks.clickhouse import Client
 from sinks.ledger_verify import Total, discrepancies

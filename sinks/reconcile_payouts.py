@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from schemas.money import to_micros
-from schemas.payee_keys import Keys
+from schemas.seal_keys import Keys
 from sinks.bank_files.read_back import read_transfers
 from sinks.payouts.batch import PayoutError
 from sinks.payouts.export import stored_files

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretBytes
 
-from schemas.payee_keys import KEY_BYTES, Keys, parse_keys
+from schemas.seal_keys import KEY_BYTES, Keys, parse_keys
 from schemas.settings import Settings
 
 _NONCE_BYTES = 12
@@ -83,7 +83,7 @@ def unseal(keys: Mapping[str, SecretBytes], key_id: str, blob: bytes, aad: bytes
 def _cipher(keys: Mapping[str, SecretBytes], key_id: str) -> AESGCM:
     if key_id not in keys:
         raise SealError(
-            f"it is sealed with key {key_id!r}, which is not in VIEWLEDGER_PAYEE_KEYS "
+            f"it is sealed with key {key_id!r}, which is not among the sealing keys that are set "
             f"(there: {', '.join(keys)}); add it behind the others"
         )
     return AESGCM(keys[key_id].get_secret_value())

@@ -9,13 +9,13 @@ from pipeline.cli.problems import Problem
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
-    from schemas.payee_keys import Keys
+    from schemas.seal_keys import Keys
     from sinks.postgres import Connection
 
 
 def keys_of(now: Settings, folder: Path) -> "Keys":
     """The keys of the settings, or a fresh one, which `--keep` leaves in the folder."""
-    from schemas.payee_keys import parse_keys
+    from schemas.seal_keys import parse_keys
     from sinks.sealing import new_key, payee_keys
 
     if now.payee_keys is not None:

@@ -56,7 +56,7 @@ def reconcile(
     import msgspec
 
     from pipeline.offsets import topic_ranges
-    from schemas.payee_keys import parse_keys
+    from schemas.seal_keys import parse_keys
     from schemas.topics import RAW
     from sinks import clickhouse, postgres
     from sinks.reconcile import reconcile as compare

@@ -4,8 +4,8 @@ import hashlib
 from datetime import date
 from typing import NamedTuple
 
-from schemas.payee_keys import Keys
 from schemas.payout import BatchFile, Payer, Transfer
+from schemas.seal_keys import Keys
 from sinks.bank_files.formats import FORMATS, refusals
 from sinks.payees import load_payees
 from sinks.payouts.approve import check_payees

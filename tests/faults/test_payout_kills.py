@@ -23,7 +23,7 @@ from support.payouts import PAYER, earn, money, new_campaign, new_promoter
 
 from pipeline.embedded.stack import start_services, stop
 from schemas.money import to_micros
-from schemas.payee_keys import Keys, parse_keys
+from schemas.seal_keys import Keys, parse_keys
 from schemas.settings import Settings
 from sinks.book import load_progress
 from sinks.chain import verify_chain

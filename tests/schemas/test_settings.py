@@ -81,7 +81,7 @@ def settings_table() -> str:
     rows = ["| variable | default | what |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         unset = "embedded" if name in SERVICES else "none"
-        shown = unset if field.default is None else f"`{field.default}`"
+        shown = unset if field.default in (None, "") else f"`{field.default}`"
         what = (field.description or "").replace("|", "\\|")
         if "://" in what:
             what = f"`{what}`"

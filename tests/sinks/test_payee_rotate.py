@@ -8,7 +8,7 @@ from support.payees import new_keys, payee
 
 from schemas.catalogue import Promoter
 from schemas.payee import Payee
-from schemas.payee_keys import Keys
+from schemas.seal_keys import Keys
 from schemas.settings import Settings
 from sinks import payee_rotate
 from sinks.catalogue import save_promoters
@@ -100,8 +100,8 @@ def test_what_does_not_open_is_named_and_left(conn: Connection, own: Settings) -
     assert done.resealed == 2
     assert len(done.unreadable) == 2
     assert any(
-        lost.promoter_id in said and "'b', which is not in" in said for said in done.unreadable
+        lost.promoter_id in said and "'b', which is not among" in said for said in done.unreadable
     )
     assert any(saved[0].promoter_id in said for said in done.unreadable)
-    with pytest.raises(SealError, match="not in VIEWLEDGER_PAYEE_KEYS"):
+    with pytest.raises(SealError, match="not among the sealing keys"):
         load_payees(conn, keys("c"), [lost.promoter_id])

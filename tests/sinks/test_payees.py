@@ -208,7 +208,7 @@ def test_swapped_rows_and_other_keys_are_found(conn: Connection, owner: Connecti
     lost = payee()
     save(conn, lost)
     later = new_keys("b")
-    with pytest.raises(SealError, match="'a', which is not in VIEWLEDGER_PAYEE_KEYS"):
+    with pytest.raises(SealError, match="'a', which is not among the sealing keys"):
         save_payees(conn, later, [lost], actor="ada")
     verify_payee(conn, lost.promoter_id, actor="bob")
     saved = save_payees(conn, later, [lost], actor="ada", replace_unreadable=True)

@@ -11,8 +11,8 @@ from support.payees import new_keys
 from support.payouts import PAYER, TODAY, earn, new_campaign, new_promoter
 from support.stores import empty_store
 
-from schemas.payee_keys import Keys
 from schemas.payout import Answer
+from schemas.seal_keys import Keys
 from schemas.settings import Settings
 from sinks.payouts.answers import import_answers, mark
 from sinks.payouts.approve import approve, cancel

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from support.payees import key, new_keys
 
-from schemas.payee_keys import parse_keys
+from schemas.seal_keys import parse_keys
 from schemas.settings import Settings
 from sinks.sealing import SealError, new_key, payee_keys, seal, unseal
 
@@ -41,7 +41,7 @@ def test_a_wrong_key_and_a_missing_one_are_named() -> None:
     sealed = seal(KEYS, b"text", b"")
     with pytest.raises(SealError, match=r"key 'new'.*is another one"):
         unseal(new_keys("new"), *sealed, b"")
-    with pytest.raises(SealError, match=r"'new', which is not in VIEWLEDGER_PAYEE_KEYS .*: old\)"):
+    with pytest.raises(SealError, match=r"'new', which is not among .*: old\)"):
         unseal(OLD, *sealed, b"")
 
 

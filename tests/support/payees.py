@@ -7,8 +7,8 @@ from typing import Any
 from support.ledger import name
 
 from schemas.payee import Payee
-from schemas.payee_keys import Keys, parse_keys
 from schemas.payout import Ach, Address, BankDetails, Iban, Paypal
+from schemas.seal_keys import Keys, parse_keys
 
 IBAN = "DE89370400440532013000"
 OTHER_IBAN = "DE75512108001245126199"

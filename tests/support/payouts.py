@@ -7,8 +7,8 @@ from support.payees import IBAN, payee
 
 from schemas.catalogue import Promoter
 from schemas.fencing import Progress
-from schemas.payee_keys import Keys
 from schemas.payout import Address, Iban, Payer
+from schemas.seal_keys import Keys
 from sinks.book import book
 from sinks.catalogue import save_campaigns, save_promoters
 from sinks.payees import save_payees, verify_payee

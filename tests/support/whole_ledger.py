@@ -5,8 +5,8 @@ from support.ledger import name
 from support.payees import new_keys
 from support.payouts import PAYER, TODAY, earn, new_campaign, new_promoter
 
-from schemas.payee_keys import Keys
 from schemas.payout import Answer
+from schemas.seal_keys import Keys
 from sinks.correct import correct
 from sinks.payouts.answers import import_answers, mark
 from sinks.payouts.approve import approve, cancel

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli.main import app
 from pipeline.cli.problems import Problem
-from schemas.payee_keys import parse_keys
+from schemas.seal_keys import parse_keys
 from schemas.settings import Settings, settings
 
 Run = Callable[..., Result]

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli.main import app
 from pipeline.cli.problems import Problem
-from schemas.payee_keys import parse_keys
 from schemas.payout import Iban
+from schemas.seal_keys import parse_keys
 from schemas.settings import Settings, settings
 from sinks.migrate import migrate_up
 from sinks.postgres import connect

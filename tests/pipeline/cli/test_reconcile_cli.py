@@ -9,7 +9,7 @@ from support.stores import catch_up, empty_store
 from typer.testing import CliRunner, Result
 
 from pipeline.cli.main import app
-from schemas.payee_keys import parse_keys
+from schemas.seal_keys import parse_keys
 from schemas.settings import Settings, settings
 from sinks.payouts.approve import approve
 from sinks.payouts.draft import draft

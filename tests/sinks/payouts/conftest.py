@@ -6,7 +6,7 @@ import pytest
 from support.payees import new_keys
 from support.stores import empty_store
 
-from schemas.payee_keys import Keys
+from schemas.seal_keys import Keys
 from schemas.settings import Settings
 from sinks.postgres import Connection, connect
 

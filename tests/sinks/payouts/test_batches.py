@@ -12,8 +12,8 @@ from support.ledger import name
 from support.payees import OTHER_IBAN, new_keys, payee
 from support.payouts import PAYER, TODAY, earn, money, new_campaign, new_promoter
 
-from schemas.payee_keys import Keys
 from schemas.payout import Ach, Answer, Iban, Paypal
+from schemas.seal_keys import Keys
 from schemas.settings import Settings
 from sinks.bank_files.formats import FORMATS
 from sinks.chain import verify_chain

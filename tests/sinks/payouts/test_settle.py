@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.payouts import earn, money, new_campaign, new_promoter
 
-from schemas.payee_keys import Keys
+from schemas.seal_keys import Keys
 from sinks.correct import CorrectionError, correct
 from sinks.ledger_verify import verify_ledger
 from sinks.postgres import Connection

@@ -1,4 +1,4 @@
-"""The keys that bank details are sealed with, as `VIEWLEDGER_PAYEE_KEYS` holds them."""
+"""The keys that secrets are sealed with, as the settings hold them: `id:base64,id:base64`."""
 
 import base64
 import binascii

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from support.payees import key
 
-from schemas.payee_keys import parse_keys
+from schemas.seal_keys import parse_keys
 from schemas.settings import Settings
 
 
