@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     address_events_per_minute: int = Field(
         6_000, ge=1, description="that one client address may send with a publishable key"
     )
+    viewer_events_per_minute: int = Field(
+        600, ge=1, description="that one collector takes of one viewer with a publishable key"
+    )
     trusted_proxies: str = Field(
         "", description="networks, comma-separated, whose X-Forwarded-For or Forwarded is believed"
     )
