@@ -47,8 +47,17 @@ ACCEPTED = pa.schema(
         pa.field("verdict", pa.uint8(), nullable=False),  # schemas.verdicts.Verdict
         pa.field("reasons", pa.uint32(), nullable=False),  # bits of schemas.verdicts.Reason
         pa.field("score", pa.float32()),  # probability of a bot; null where not judged
+        # New fields come last and may be null: blocks from before them are read for ever.
+        pa.field("ip_hash", pa.string()),
+        pa.field("ip_prefix_hash", pa.string()),
+        pa.field("network", pa.string()),
+        pa.field("client_hints", pa.string()),
+        pa.field("consent", pa.string()),
+        pa.field("collector", pa.string()),
     ]
 )
+
+_NEWER = frozenset({"ip_hash", "ip_prefix_hash", "network", "client_hints", "consent", "collector"})
 
 REFUSED = pa.schema(
     [
@@ -106,16 +115,27 @@ def _read(source: pa.BufferReader, options: pa.ipc.IpcReadOptions | None = None)
         raise pa.ArrowInvalid(f"not a block: {error}") from error
 
 
+def _completed(table: pa.Table) -> pa.Table:
+    """With nulls in the columns that the block is too old to have."""
+    for field in list(ACCEPTED)[table.num_columns :]:
+        table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table
+
+
 def decode_accepted(value: bytes, columns: list[str] | None = None) -> pa.Table:
     """Only the accepted views of a block, and of these only `columns` where given.
+
+    A column that the block is too old to have is null.
 
     Raises:
         pa.ArrowInvalid: not a block.
     """
-    options = pa.ipc.IpcReadOptions(
-        included_fields=None if columns is None else [ACCEPTED.get_field_index(c) for c in columns]
-    )
-    return _read(pa.BufferReader(value), options)
+    if columns is None:
+        return _completed(_read(pa.BufferReader(value)))
+    if not _NEWER.isdisjoint(columns):
+        return decode_accepted(value).select(columns)
+    places = [ACCEPTED.get_field_index(name) for name in columns]
+    return _read(pa.BufferReader(value), pa.ipc.IpcReadOptions(included_fields=places))
 
 
 def decode_block(value: bytes) -> Block:
@@ -125,7 +145,7 @@ def decode_block(value: bytes) -> Block:
         pa.ArrowInvalid: not a block.
     """
     source = pa.BufferReader(value)
-    accepted, refused = _read(source), _read(source)
+    accepted, refused = _completed(_read(source)), _read(source)
     metadata = accepted.schema.metadata or {}
     versions = {key.decode(): text.decode() for key, text in metadata.items()}
     return Block(accepted, refused, versions)

@@ -37,6 +37,12 @@ def columns_of(views: Sequence[View]) -> dict[str, pa.Array]:
         "language": [view.language for view in views],
         "tz_offset_min": [view.tz_offset_min for view in views],
         "referrer": [view.referrer for view in views],
+        "ip_hash": [view.ip_hash for view in views],
+        "ip_prefix_hash": [view.ip_prefix_hash for view in views],
+        "network": [view.network for view in views],
+        "client_hints": [view.client_hints for view in views],
+        "consent": [view.consent for view in views],
+        "collector": [view.collector for view in views],
     }
     arrays = {name: pa.array(column, _TYPE[name]) for name, column in columns.items()}
     return {**arrays, "attrs": _attrs(views)}

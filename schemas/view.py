@@ -32,7 +32,12 @@ DurationMs = Annotated[int, Meta(ge=0, le=LAST_DURATION_MS)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 ShortText = Annotated[str, Meta(max_length=64)]
 LongText = Annotated[str, Meta(max_length=2048)]
+HintsText = Annotated[str, Meta(max_length=512)]
+KeyedHash = Annotated[str, Meta(min_length=16, max_length=16)]
+"""Hex digits; one that has others is an unknown address, as an unreadable `ip` is."""
 Platform = Literal["tiktok", "instagram", "youtube", "web"]
+Network = Literal["datacenter", "vpn", "tor", "other"]
+Consent = Literal["granted", "denied"]
 
 EVENT_ID_PATTERN = "[A-Za-z0-9_-]*"
 
@@ -57,7 +62,20 @@ class View(msgspec.Struct, gc=False, frozen=True, kw_only=True):
         Millis | None, Meta(description="set by the collector; else the log time")
     ] = None
     ip: Annotated[ShortText | None, Meta(description="set by the collector")] = None
+    ip_hash: Annotated[
+        KeyedHash | None,
+        Meta(description="set by the collector: keyed hash of IPv4 or of the /64 of IPv6, hex"),
+    ] = None
+    ip_prefix_hash: Annotated[
+        KeyedHash | None, Meta(description="set by the collector: of the /24 or /48, hex")
+    ] = None
+    network: Annotated[
+        Network | None, Meta(description="set by the collector: what the address belongs to")
+    ] = None
     user_agent: Annotated[LongText | None, Meta(description="set by the collector")] = None
+    client_hints: Annotated[
+        HintsText | None, Meta(description="set by the collector: of the headers Sec-CH-UA…")
+    ] = None
     interactions: Annotated[
         Annotated[int, Meta(ge=0, le=LAST_DURATION_MS)] | None,
         Meta(description="taps, seeks, unmutes during the view"),
@@ -70,6 +88,12 @@ class View(msgspec.Struct, gc=False, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=-1440, le=1440)] | None, Meta(description="minutes from UTC")
     ] = None
     referrer: Annotated[LongText | None, Meta(description="URL")] = None
+    consent: Annotated[
+        Consent | None, Meta(description="what the viewer said; left out where nobody asked")
+    ] = None
+    collector: Annotated[
+        ShortText | None, Meta(description="set by the collector: which one it was")
+    ] = None
     attrs: Annotated[
         Annotated[dict[ShortText, LongText], Meta(max_length=16)] | UnsetType,
         Meta(description="room for more; kept, never judged silently"),

@@ -89,7 +89,7 @@ def _refuse_invalid(record: Any, message: str, text: str) -> Refused:
         refusal = Refusal.INVALID_ID
     elif path == "platform" and isinstance(event.get("platform"), str):
         refusal = Refusal.UNKNOWN_PLATFORM
-    elif re.search(r"[<>]=|length|out of range", message):
+    elif re.search(r"[<>]=|length|out of range|enum value", message):
         refusal = Refusal.OUT_OF_RANGE
     else:
         refusal = Refusal.WRONG_TYPE

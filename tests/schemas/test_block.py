@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas import block as block_module
 from schemas.block import ACCEPTED, REFUSED, decode_accepted, decode_block, encode_block
 
 VERSIONS = {"model_version": "m-1", "policy_version": "1", "lists_version": "l ä"}
@@ -83,3 +84,31 @@ def test_a_block_that_was_cut_short_is_refused() -> None:
     value = encode_block(_empty(ACCEPTED), _empty(REFUSED), VERSIONS)
     with pytest.raises(pa.ArrowInvalid):
         decode_block(value[: len(value) // 2])
+
+
+_OLD = pa.schema(list(ACCEPTED)[: ACCEPTED.get_field_index("score") + 1])
+"""As blocks were before collectors."""
+
+
+@given(_batches(_OLD), columns)
+def test_a_block_from_before_the_newer_columns_is_read(
+    accepted: pa.RecordBatch, wanted: list[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_module, "ACCEPTED", _OLD)
+        value = encode_block(accepted, _empty(REFUSED), VERSIONS)
+    block = decode_block(value)
+    assert block.accepted.schema.equals(ACCEPTED)
+    assert block.accepted.select(_OLD.names).to_pylist() == accepted.to_pylist()
+    assert block.accepted["ip_hash"].null_count == len(accepted)
+    assert block.versions == VERSIONS
+    assert decode_accepted(value).equals(block.accepted)
+    some = decode_accepted(value, wanted)
+    assert set(some.column_names) == set(wanted)
+    assert some.select(wanted).to_pylist() == block.accepted.select(wanted).to_pylist()
+
+
+def test_newer_columns_come_last_and_may_be_null() -> None:
+    newer = list(ACCEPTED)[len(_OLD) :]
+    assert {field.name for field in newer} == block_module._NEWER
+    assert all(field.nullable for field in newer)

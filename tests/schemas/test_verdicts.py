@@ -19,6 +19,7 @@ REASONS = {
     8: "declared_bot",
     9: "datacenter_address",
     10: "impossible_values",
+    11: "tor_address",
     16: "model_score",
     24: "model_unavailable",
     25: "velocity_unavailable",
