@@ -24,3 +24,15 @@ STEP_SECONDS = Histogram(
     buckets=[0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30],
 )
 VELOCITY_DOWN = Gauge("viewledger_velocity_down", "1 while Redis is not asked for velocity")
+REQUESTS = Counter("viewledger_requests", "Requests to the collector", ["status", "reason"])
+COLLECTED = Counter("viewledger_collected", "Events that Kafka acknowledged to the collector")
+TURNED_AWAY = Counter("viewledger_turned_away", "Events rejected at the door", ["reason"])
+COLLECTOR_BYTES = Gauge("viewledger_collector_bytes", "Of requests under way")
+COLLECTOR_KAFKA_DOWN = Gauge("viewledger_collector_kafka_down", "1 while Kafka does not answer")
+ACK_SECONDS = Histogram(
+    "viewledger_ack_seconds",
+    "From a request's arrival to the acknowledgement of all of its events",
+    buckets=[0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+)
+KEYRING_AGE = Gauge("viewledger_keyring_age_seconds", "Since API keys were as in Postgres")
+QUOTA_LOCAL = Gauge("viewledger_quota_local", "1 while quotas are counted without Redis")
