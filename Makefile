@@ -12,11 +12,11 @@ help:            ## this list
 
 install: $(VENV)/.installed $(JARS)/.installed   ## .venv with the locked packages and the Kafka jars
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml sdk/python/pyproject.toml
 	@scripts/prerequisites $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable sdk/python --editable .
 	@touch $@
 
 $(JARS)/.installed: pom.xml | $(VENV)/.installed
@@ -42,7 +42,7 @@ bench: install   ## the table of docs/performance.md, measured here
 
 lock:            ## resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package viewledger-sdk --upgrade --quiet -o requirements.lock
 
 clean:           ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
