@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from schemas.erased import Erased
+
 CampaignStatus = Literal["active", "paused", "ended"]
 PromoterStatus = Literal["active", "suspended"]
 
@@ -52,6 +54,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     promoters: dict[str, Promoter]
     rates: dict[str, Rates] = {}
     """Of the campaigns that have more than one; the others cost their `rate_micros` at any time."""
+    erased: Erased = Erased()
+    """Viewers whose events are taken without saying whose they are."""
 
     def rate_at(self, campaign_id: str, viewed_at: int) -> int:
         """The rate of a known campaign in micros, for a view at this time (ms)."""

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from schemas.catalogue import Campaign, Catalogue, Promoter
 from sinks.catalogue_file import read_campaigns, read_promoters
 from sinks.catalogue_rates import add_rates, changed_rates
+from sinks.erasures import load_erased
 from sinks.ledger_fund import fund, refuse_other_currency
 from sinks.postgres import Connection
 
@@ -160,7 +161,7 @@ def save_promoters(
 
 
 def load_catalogue(conn: Connection) -> Catalogue:
-    """All campaigns and promoters as of one moment, and the version they make up."""
+    """All campaigns, promoters and erased viewers as of one moment; the version they make up."""
     with conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         version = catalogue_version(conn)
@@ -170,8 +171,10 @@ def load_catalogue(conn: Connection) -> Catalogue:
         with conn.cursor(row_factory=class_row(Promoter)) as cursor:
             cursor.execute("SELECT promoter_id, status FROM promoters")
             promoters = {promoter.promoter_id: promoter for promoter in cursor}
-        rates = changed_rates(conn)
-    return Catalogue(version=version, campaigns=campaigns, promoters=promoters, rates=rates)
+        rates, erased = changed_rates(conn), load_erased(conn)
+    return Catalogue(
+        version=version, campaigns=campaigns, promoters=promoters, rates=rates, erased=erased
+    )
 
 
 def catalogue_version(conn: Connection) -> int:

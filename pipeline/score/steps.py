@@ -20,8 +20,9 @@ from pipeline.score.catalogue import CatalogueCache
 from pipeline.score.policy import POLICY_VERSION, days_of, pair_digests, qualify
 from pipeline.score.refuse import Refused
 from pipeline.score.state import State
-from pipeline.score.take import SLICE, take
+from pipeline.score.take import SLICE, Taken, take
 from schemas.block import encode_block
+from schemas.erased import Bools, clear
 from schemas.metrics import ACCEPTED, BLOCK_ROWS, EVENTS, REFUSED, STEP_SECONDS
 from schemas.verdicts import Reason, Verdict
 
@@ -42,7 +43,7 @@ class Scored(NamedTuple):
 
     value: bytes
     rejected: list[Refused]
-    """What goes to `views.rejected`: the refused events that are no duplicates."""
+    """What goes to `views.rejected`: refused events, no duplicates, nobody who was erased."""
 
 
 async def score(records: Sequence[Any], partition: int, state: State, tools: Tools) -> Scored:
@@ -60,12 +61,21 @@ async def score(records: Sequence[Any], partition: int, state: State, tools: Too
     rejected = list(chain.from_iterable(one.rejected for one in slices))
     duplicates = list(chain.from_iterable(one.duplicates for one in slices))
     judged = await _judge(columns, state, tools)
+    if any(one.erased is not None for one in slices):
+        columns = clear(columns, np.concatenate([_erased(one) for one in slices]))
     with STEP_SECONDS.labels("build").time():
         versions = {**tools.judge.versions, "policy_version": POLICY_VERSION}
         refused = rejected + duplicates
         value = encode_block(accepted_batch(columns, judged), refused_batch(refused), versions)
     _count(partition, len(records), judged, refused)
-    return Scored(value, rejected)
+    return Scored(value, list(chain.from_iterable(one.kept for one in slices)))
+
+
+def _erased(taken: Taken) -> Bools:
+    """Which of the views are of erased viewers, bool[n]."""
+    return (
+        np.zeros(len(taken.columns["event_id"]), np.bool_) if taken.erased is None else taken.erased
+    )
 
 
 async def _judge(columns: dict[str, pa.Array], state: State, tools: Tools) -> Judged:

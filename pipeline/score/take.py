@@ -20,6 +20,7 @@ from pipeline.score.refuse import Refused, refuse_view
 from pipeline.score.state import State
 from pipeline.score.window import digests
 from schemas.columns import columns_of
+from schemas.erased import Bools, Erased, rename_views
 from schemas.metrics import STEP_SECONDS
 from schemas.verdicts import Refusal
 from schemas.view import View
@@ -33,7 +34,11 @@ class Taken(NamedTuple):
     columns: dict[str, pa.Array]
     """Of `ACCEPTED`, all but the three that judging adds."""
     rejected: list[Refused]
+    kept: list[Refused]
+    """Of these what goes to `views.rejected`: nothing of erased viewers."""
     duplicates: list[Refused]
+    erased: Bools | None
+    """Which of the views are of erased viewers, where any are."""
 
 
 async def take(
@@ -57,6 +62,7 @@ async def take(
         views, kept, times = _only(admitted, views, kept, times)
         fresh, duplicates = _fresh(views, kept, times, state)
         views, kept, times = _only(fresh, views, kept, times)
+        views, erased = rename_views(views, catalogue.erased)
     with STEP_SECONDS.labels("columns").time():
         columns = columns_of(views)
         campaign = columns["campaign_id"].dictionary_encode()
@@ -69,7 +75,14 @@ async def take(
             "currency": pa.array(known, pa.string()).take(campaign.indices),
             "rate_micros": rates_of(campaign, times.viewed_at, catalogue),
         }
-        return Taken(columns, rejected + late, duplicates)
+        rejected += late
+        return Taken(columns, rejected, _kept(rejected, catalogue.erased), duplicates, erased)
+
+
+def _kept(rejected: list[Refused], erased: Erased) -> list[Refused]:
+    if not erased.pseudonyms:
+        return rejected
+    return [one for one in rejected if not erased.mentioned(one.record.key, one.record.value)]
 
 
 def _only(
