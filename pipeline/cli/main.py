@@ -10,6 +10,7 @@ from pipeline.cli import (
     campaign_money,
     catalogue,
     demo,
+    keys,
     ledger,
     migrate,
     model,
@@ -37,6 +38,7 @@ services.register(app)
 catalogue.register(app)
 campaign_money.register(app)
 payees.register(app)
+keys.register(app)
 payouts.register(app)
 ledger.register(app)
 migrate.register(app)
