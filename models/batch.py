@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from models.address import ADDRESSES, prefix_of
+from models.address import places_of
 from models.hashing import Keys, Memo, combine, text_key, text_keys
 from schemas.columns import columns_of
 from schemas.view import View
@@ -27,8 +27,10 @@ class Batch(NamedTuple):
     promoter: Keys
     post: Keys
     address: Keys
-    """IPv4, or the upper half of IPv6, as a number; see `models.address`."""
+    """IPv4, the upper half of IPv6, or a hash of either, as a number; see `models.address`."""
     prefix: Keys
+    networks: pa.Array
+    """What the collector says that the address belongs to."""
     device: Keys
     """Fingerprint: user agent, screen, language, time zone; 0 without a user agent."""
     user_agents: pa.Array
@@ -67,7 +69,7 @@ def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
     """
     user_agent = _TEXTS.column(columns["user_agent"])
     screen, language = _TEXTS.column(columns["screen"]), _TEXTS.column(columns["language"])
-    address = ADDRESSES.column(columns["ip"])
+    address, prefix = places_of(columns["ip"], columns["ip_hash"], columns["ip_prefix_hash"])
     tz = _floats(columns["tz_offset_min"])
     occurred_at, sent_at = _ints(columns["occurred_at"]), _ints(columns["sent_at"])
     looks = combine(user_agent, screen, language, np.nan_to_num(tz, nan=_NO_TZ).astype(np.int64))
@@ -76,7 +78,8 @@ def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
         promoter=_IDS.column(columns["promoter_id"]),
         post=_IDS.column(columns["post_id"]),
         address=address,
-        prefix=prefix_of(address),
+        prefix=prefix,
+        networks=columns["network"],
         device=np.where(user_agent == 0, np.uint64(0), looks),
         user_agents=columns["user_agent"],
         platforms=columns["platform"],

@@ -105,7 +105,7 @@ def prepare(batch: Batch, viewers: Viewers) -> Prepared:
         combine(batch.watch_ms // _TIMING_MS, last_watch // _TIMING_MS),
     ]
     located = batch.address != 0
-    applies = [located, None, located, batch.device != 0, paired]
+    applies = [located, None, batch.prefix != 0, batch.device != 0, paired]
     keys, increments, tallies = tally(FAMILIES, entities, applies, batch.viewed_at, before.is_new)
     return Prepared(batch, before, keys, increments, tallies)
 

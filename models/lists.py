@@ -1,8 +1,8 @@
 """General invalid traffic (GIVT): what lists and arithmetic tell without a model.
 
 Declared bots by the patterns of crawler-user-agents (MIT), data centres by the ranges of
-ipcat (MIT, `vendor/ipcat/`). An address or user agent that is missing or unreadable is
-unknown, which is no reason against a view.
+ipcat (MIT, `vendor/ipcat/`) or by what the collector looked up before it hashed the address. An
+address or user agent that is missing or unreadable is unknown, which is no reason against a view.
 """
 
 import csv
@@ -26,6 +26,9 @@ Bools = npt.NDArray[np.bool_]
 Reasons = npt.NDArray[np.uint32]
 
 _RANGES = Path(__file__).parent / "vendor" / "ipcat" / "datacenters.csv.gz"
+
+_DATACENTER, _VPN, _TOR = 1, 2, 3
+_NETWORKS = Memo({"datacenter": _DATACENTER, "vpn": _VPN, "tor": _TOR, "other": 4}.__getitem__)
 
 _MAX_LOOPS = 50
 _MAX_WATCH_MS = 24 * 3_600_000
@@ -95,12 +98,30 @@ def impossible(batch: Batch) -> Bools:
     )
 
 
+def from_datacenter(lists: Lists, batch: Batch) -> Bools:
+    """Which of n views came out of a data centre, bool[n].
+
+    What the collector says of a VPN or of Tor stands against the range that it is in.
+    """
+    said = _NETWORKS.column(batch.networks)
+    listed = in_datacenter(lists, batch.address)
+    found: Bools = (said == _DATACENTER) | (listed & (said != _VPN) & (said != _TOR))
+    return found
+
+
+def from_tor(batch: Batch) -> Bools:
+    """Which of n views came out of the Tor network, by the collector's list, bool[n]."""
+    found: Bools = _NETWORKS.column(batch.networks) == _TOR
+    return found
+
+
 def givt_reasons(lists: Lists, batch: Batch) -> Reasons:
     """Bits of `schemas.verdicts.Reason` for each of n views, uint32[n]."""
     checks = (
         (Reason.DECLARED_BOT, declared_bot(lists, batch)),
-        (Reason.DATACENTER_ADDRESS, in_datacenter(lists, batch.address)),
+        (Reason.DATACENTER_ADDRESS, from_datacenter(lists, batch)),
         (Reason.IMPOSSIBLE_VALUES, impossible(batch)),
+        (Reason.TOR_ADDRESS, from_tor(batch)),
     )
     reasons = np.zeros(len(batch.viewer), np.uint32)
     for reason, found in checks:

@@ -36,3 +36,9 @@ ACK_SECONDS = Histogram(
 )
 KEYRING_AGE = Gauge("viewledger_keyring_age_seconds", "Since API keys were as in Postgres")
 QUOTA_LOCAL = Gauge("viewledger_quota_local", "1 while quotas are counted without Redis")
+NETWORK_LIST = Gauge(
+    "viewledger_network_list", "Ranges in the lists of networks in use", ["list", "version"]
+)
+SALT_MISSING = Gauge(
+    "viewledger_address_salt_missing", "1 while there is no salt, so that addresses are dropped"
+)

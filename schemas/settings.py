@@ -3,7 +3,7 @@
 import functools
 import json
 import sys
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -71,7 +71,9 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="where a worker serves /metrics, /health")
     metrics_port: int = Field(0, ge=0, le=65535, description="0 picks a free one")
     collectors: int = Field(1, ge=0, le=16, description="collectors that `up` starts")
-    collector_host: str = Field("127.0.0.1", description="where the collector listens")
+    collector_host: IPv4Address | IPv6Address = Field(
+        IPv4Address("127.0.0.1"), description="address that the collector listens on"
+    )
     collector_port: int = Field(
         0, ge=0, le=65535, description="of the first collector; 0 picks a free one and keeps it"
     )
@@ -90,7 +92,7 @@ class Settings(BaseSettings):
         " unset: one is made and kept in the data folder",
     )
     key_events_per_minute: int = Field(
-        600_000, ge=1, description="that one API key may send where it has no quota of its own"
+        6_000_000, ge=1, description="that one API key may send where it has no quota of its own"
     )
     address_events_per_minute: int = Field(
         6_000, ge=1, description="that one client address may send with a publishable key"
@@ -99,7 +101,16 @@ class Settings(BaseSettings):
         600, ge=1, description="that one collector takes of one viewer with a publishable key"
     )
     trusted_proxies: str = Field(
-        "", description="networks, comma-separated, whose X-Forwarded-For or Forwarded is believed"
+        "", description="networks, comma-separated, of proxies that say who the client is"
+    )
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = Field(
+        "x-forwarded-for", description="which of the two the trusted proxies write"
+    )
+    vpn_list: Path | None = Field(
+        None, description="file of VPN exits, a CIDR range per line; docs/privacy.md"
+    )
+    tor_list: Path | None = Field(
+        None, description="file of Tor exits, a CIDR range per line; docs/privacy.md"
     )
     address_storage: Literal["hashed", "raw"] = Field(
         "hashed", description="whether an event keeps keyed hashes of its address, or it itself"

@@ -40,14 +40,14 @@ def strip(event: View) -> None:
     """Takes out of an event what could tell people apart and is not needed to count it.
 
     Args:
-        event: of a subclass of `View` that is not frozen. `network` stays, one of four words;
-            and so does the user agent of a declared bot, which is no person's.
+        event: is changed. `network` stays, one of four words; and so does the user agent of a
+            declared bot, which is no person's.
     """
     for name in _STRIPPED:
         setattr(event, name, None)
-    event.attrs = UNSET  # type: ignore[misc]
+    event.attrs = UNSET
     if not _declared_bot(event.user_agent):
-        event.user_agent = None  # type: ignore[misc]
+        event.user_agent = None
 
 
 def _declared_bot(user_agent: str | None) -> bool:
