@@ -88,7 +88,7 @@ def normal_origin(text: str) -> str:
         raise ValueError(f"{wrong}: write scheme://host or scheme://host:port and nothing else")
     if not host.isascii():
         raise ValueError(f"{wrong}: write its host as browsers send it, xn--…")
-    if not (_HOST.fullmatch(host) or re.fullmatch(r"[0-9a-f:.]+", host)):
+    if ":" not in host and not _HOST.fullmatch(host):  # within brackets urlsplit has looked
         raise ValueError(f"{wrong}: {host!r} is no host")
     if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
         raise ValueError(

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 PERIOD_S = 60.0
+_ROUNDING_S = 0.001
+"""What sums of fractions may be off by: the last event of a bucket is not refused for it."""
 
 SCRIPT = """
 local clock = redis.call('TIME')
@@ -24,6 +26,7 @@ for spend = 1, tonumber(ARGV[1]) do
     full[i] = math.max(tonumber(redis.call('GET', KEYS[key + i - 1]) or 0), now)
     wait = math.max(wait, full[i] - now + (math.min(events, size) / size - 1) * period)
   end
+  if wait < 1000 then wait = 0 end
   for i = 1, wait > 0 and 0 or buckets do
     local at = full[i] + events / tonumber(ARGV[arg + i]) * period
     redis.call('SET', KEYS[key + i - 1], string.format('%.0f', at),
@@ -72,12 +75,14 @@ class LocalBuckets:
         wait, full = 0.0, []
         for name, size in wanted.buckets:
             at = max(self._full_at.get(name, 0.0), now_s)
+            if name in self._full_at:
+                self._full_at.move_to_end(name)
             full.append(at)
             wait = max(wait, at - now_s + (min(wanted.events, size) / size - 1) * PERIOD_S)
-        if wait == 0:
+        if wait < _ROUNDING_S:
+            wait = 0.0
             for (name, size), at in zip(wanted.buckets, full, strict=True):
                 self._full_at[name] = at + wanted.events / size * PERIOD_S
-                self._full_at.move_to_end(name)
             while len(self._full_at) > self._most:
                 self._full_at.popitem(last=False)
         return wait

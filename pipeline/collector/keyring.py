@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Sequence
 
 import psycopg
 import structlog
@@ -67,14 +68,22 @@ class Keyring:
         """
         started = time.monotonic()
         found = await asyncio.to_thread(self._load)
-        self._secret = {key.key_id: key for key in found.keys if key.kind == "secret"}
-        self._publishable = {key.token_hash: key for key in found.keys if key.kind != "secret"}
-        self._origins = frozenset().union(*(key.origins for key in found.keys))
-        self._loaded_at = started
+        self.hold(found.keys, started)
         if found.unreadable != self._unreadable:
             self._unreadable = found.unreadable
             if found.unreadable:
                 log.error("API keys that do not open are not let in", keys=found.unreadable[:20])
+
+    def hold(self, keys: Sequence[Key], as_of: float) -> None:
+        """Lets in these keys and no others.
+
+        Args:
+            as_of: by the monotonic clock, when they were as in Postgres.
+        """
+        self._secret = {key.key_id: key for key in keys if key.kind == "secret"}
+        self._publishable = {key.token_hash: key for key in keys if key.kind == "publishable"}
+        self._origins = frozenset().union(*(key.origins for key in keys))
+        self._loaded_at = as_of
 
     async def keep_fresh(self) -> None:
         """Loads the keys again and again, until it is cancelled."""
