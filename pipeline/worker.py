@@ -1,4 +1,4 @@
-"""One worker process: `python -m pipeline.worker score-0 | store | book`."""
+"""One worker process: `python -m pipeline.worker score-0 | store | book | collector-0`."""
 
 import gc
 import json
@@ -25,10 +25,13 @@ def main(name: str) -> None:
     # scikit-learn's OpenMP loses by a factor of fifteen when several threads share a block.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     kind = name.partition("-")[0]
-    if kind not in _TOPIC:
-        sys.exit(f"unknown worker {name!r}: score-0, score-1, …, store or book")
+    if kind not in (*_TOPIC, "collector"):
+        sys.exit(f"unknown worker {name!r}: score-0, score-1, …, store, book or collector-0, …")
     configured = settings()
     configure_logs(configured.log_level, name)
+    if kind == "collector":
+        import_module("pipeline.collector.serve").run(configured, name)
+        return
     try:
         app, feeds = import_module(f"pipeline.apps.{kind}").build(configured, name)
     except NotRunningError as error:

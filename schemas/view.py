@@ -42,7 +42,7 @@ Consent = Literal["granted", "denied"]
 EVENT_ID_PATTERN = "[A-Za-z0-9_-]*"
 
 
-class View(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+class View(msgspec.Struct, gc=False, kw_only=True):
     """One view, decoded. Optional fields are None where the sender left them out."""
 
     schema: Annotated[Literal["view/1"], Meta(description="version of this contract")]

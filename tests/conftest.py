@@ -36,7 +36,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     from pipeline.topics import ensure_topics
     from sinks.migrate import migrate_up
 
-    found = Settings(data=tmp_path_factory.mktemp("stack"), workers=2)
+    found = Settings(data=tmp_path_factory.mktemp("stack"), workers=2, collector_timeout_s=4)
     try:
         start_services(found)
         ensure_topics(found)

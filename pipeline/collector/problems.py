@@ -17,6 +17,7 @@ class ProblemError(Exception):
         reason: a label that programs can tell apart.
         detail: what was wrong and what to do; never a value that may be secret.
         retry_after_s: when to try again.
+        headers: of the answer.
         more: members of the body beside those of the RFC.
     """
 
@@ -27,17 +28,14 @@ class ProblemError(Exception):
         detail: str,
         *,
         retry_after_s: float | None = None,
+        headers: dict[str, str] | None = None,
         more: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.reason, self.detail = status, reason, detail
-        self.retry_after_s, self.more = retry_after_s, more or {}
-
-    def headers(self) -> dict[str, str]:
-        """The headers that this answer has beside those of every answer."""
-        if self.retry_after_s is None:
-            return {}
-        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
+        self.headers, self.more = headers or {}, more or {}
+        if retry_after_s is not None:
+            self.headers = {**self.headers, "Retry-After": str(max(1, math.ceil(retry_after_s)))}
 
     def body(self, request_id: str) -> bytes:
         """The answer as JSON."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from supervisor.xmlrpc import Faults
 
+from pipeline.collector.endpoint import keep_ports
 from pipeline.embedded import clickhouse, kafka, leftovers, postgres, redis, supervisor
 from pipeline.embedded.kept import Server, ServiceError, write_private
 from pipeline.embedded.supervisor import Process, Program, worker_names
@@ -56,6 +57,8 @@ def start_services(settings: Settings) -> bool:
         endpoints: dict[str, str] = {name: server.url for name, server in servers.items()}
         if "clickhouse" in servers:
             endpoints["clickhouse_native"] = clickhouse.native_url(data / "clickhouse")
+        if collectors := keep_ports(settings):
+            endpoints["collector"] = collectors[0]
         write_private(data / "endpoints.json", json.dumps(endpoints, indent=2))
         try:
             supervisor.launch(settings, programs + supervisor.worker_programs(settings))

@@ -7,6 +7,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.collector.endpoint import collector_url
 from pipeline.embedded.stack import processes
 from pipeline.embedded.supervisor import Process
 from schemas.settings import SERVICES, NotRunningError, Service, Settings
@@ -23,7 +24,7 @@ def status(settings: Settings) -> dict[str, Any]:
     found = processes(settings)
     endpoints: dict[str, str | None] = {name: _url(settings, name) for name in SERVICES}
     return {
-        "endpoints": {**endpoints, "collector": None},
+        "endpoints": {**endpoints, "collector": _collector(settings)},
         "workers": [
             {"name": p.name, "pid": p.pid, "state": p.state, "lag": worker_lag(settings.data, p)}
             for p in found
@@ -38,6 +39,13 @@ def status(settings: Settings) -> dict[str, Any]:
 def _url(settings: Settings, service: Service) -> str | None:
     try:
         return settings.url(service)
+    except NotRunningError:
+        return None
+
+
+def _collector(settings: Settings) -> str | None:
+    try:
+        return collector_url(settings)
     except NotRunningError:
         return None
 

@@ -41,7 +41,9 @@ class Process(NamedTuple):
 
 def worker_names(settings: Settings) -> list[str]:
     """The workers that `up` starts."""
-    return [*(f"score-{number}" for number in range(settings.workers)), "store", "book"]
+    scorers = [f"score-{number}" for number in range(settings.workers)]
+    collectors = [f"collector-{number}" for number in range(settings.collectors)]
+    return [*scorers, "store", "book", *collectors]
 
 
 def worker_programs(settings: Settings) -> list[Program]:

@@ -202,4 +202,4 @@ def test_before_the_keys_are_known_nobody_is_called_unknown() -> None:
     empty = Keyring(Settings(collector_keys=SecretStr(new_key())))
     with pytest.raises(ProblemError) as error:
         authenticate(empty, {"origin": PAGE}, PUBLIC.text, b"", NOW)
-    assert (error.value.status, error.value.retry_after_s) == (503, 2.0)
+    assert (error.value.status, error.value.headers) == (503, {"Retry-After": "2"})

@@ -44,7 +44,9 @@ def test_services_start_by_themselves_and_workers_do_not() -> None:
 
 
 def test_there_is_a_scorer_per_configured_worker() -> None:
-    assert worker_names(Settings(workers=2)) == ["score-0", "score-1", "store", "book"]
+    assert worker_names(Settings(workers=2, collectors=1)) == [
+        *("score-0", "score-1", "store", "book", "collector-0")
+    ]
 
 
 def test_where_nothing_was_started_nothing_runs(tmp_path: Path) -> None:
