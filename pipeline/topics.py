@@ -1,6 +1,7 @@
 """Creates the topics of `schemas.topics`, or checks those that are there."""
 
 import time
+from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
@@ -8,7 +9,7 @@ from confluent_kafka.error import KafkaError
 
 from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings
-from schemas.topics import TOPICS, Topic
+from schemas.topics import TOPICS, Topic, rewriting
 
 _CHECKED = ("message.timestamp.type", "max.message.bytes")
 _CONNECT_S = 15
@@ -22,15 +23,19 @@ class TopicError(Exception):
 def ensure_topics(settings: Settings) -> None:
     """Makes sure that all topics exist with `settings.partitions` partitions.
 
+    One that is being written anew (`viewledger erase --logs`) is left alone.
+
     Raises:
         TopicError: one exists with another partition count or another important setting,
             or Kafka does not answer.
         KafkaException: Kafka refused.
     """
     client = _connect(KafkaUrl.parse(settings.url("kafka")))
-    _create(client, settings)
-    found = _partition_counts(client)
-    for topic in TOPICS:
+    there = client.list_topics(timeout=_TIMEOUT_S).topics
+    wanted = [topic for topic in TOPICS if rewriting(topic.name) not in there]
+    _create(client, settings, wanted)
+    found = _partition_counts(client, wanted)
+    for topic in wanted:
         partitions = found[topic.name]
         if partitions != settings.partitions:
             raise TopicError(
@@ -55,10 +60,10 @@ def _connect(url: KafkaUrl) -> AdminClient:
     return client
 
 
-def _create(client: AdminClient, settings: Settings) -> None:
+def _create(client: AdminClient, settings: Settings, topics: Sequence[Topic]) -> None:
     wanted = [
         NewTopic(topic.name, settings.partitions, settings.replication, config=topic.config)
-        for topic in TOPICS
+        for topic in topics
     ]
     for future in client.create_topics(wanted, operation_timeout=_TIMEOUT_S).values():
         try:
@@ -68,12 +73,12 @@ def _create(client: AdminClient, settings: Settings) -> None:
                 raise
 
 
-def _partition_counts(client: AdminClient) -> dict[str, int]:
+def _partition_counts(client: AdminClient, wanted: Sequence[Topic]) -> dict[str, int]:
     # A broker may hear of a new topic a moment after the controller has created it.
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
         topics = client.list_topics(timeout=_TIMEOUT_S).topics
-        if all(topic.name in topics for topic in TOPICS):
+        if all(topic.name in topics for topic in wanted):
             return {name: len(metadata.partitions) for name, metadata in topics.items()}
         if time.monotonic() > deadline:
             raise TopicError(f"Kafka created topics, but did not list them in {_TIMEOUT_S} s")

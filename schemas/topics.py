@@ -9,6 +9,11 @@ REJECTED = "views.rejected"
 _DAY_MS = 24 * 3600 * 1000
 
 
+def rewriting(topic: str) -> str:
+    """The copy of a topic that is there while it is written anew."""
+    return f"{topic}.rewriting"
+
+
 class Topic(NamedTuple):
     """A topic as it is created: same partition count for all three, fixed for good."""
 
@@ -25,6 +30,8 @@ TOPICS = (
             # A value that is too large must get in, to be rejected with its reason.
             "max.message.bytes": str(16 * 1024 * 1024),
             "retention.ms": str(7 * _DAY_MS),
+            # Whole segments age out, counted from their last message.
+            "segment.ms": str(_DAY_MS),
         },
     ),
     Topic(
@@ -42,6 +49,7 @@ TOPICS = (
         {
             "max.message.bytes": str(20 * 1024 * 1024),
             "retention.ms": str(90 * _DAY_MS),
+            "segment.ms": str(_DAY_MS),
             "compression.type": "zstd",
         },
     ),

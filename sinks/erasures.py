@@ -93,6 +93,16 @@ def digest_of(conn: Connection, erasure_id: int) -> bytes:
     return bytes(row[0])
 
 
+def is_known(conn: Connection, erasure_id: int, after_s: float) -> bool:
+    """Whether it was requested so long ago that every scorer knows of it."""
+    (row,) = conn.execute(
+        "SELECT now() - requested_at >= make_interval(secs => %s) FROM erasures"
+        " WHERE erasure_id = %s",
+        (after_s, erasure_id),
+    ).fetchall()
+    return bool(row[0])
+
+
 def note_ends(conn: Connection, erasure_id: int, ends: dict[int, int]) -> None:
     """Notes up to where events may be that a scorer took for those of a known viewer."""
     conn.execute("UPDATE erasures SET ends = %s WHERE erasure_id = %s", (Jsonb(ends), erasure_id))

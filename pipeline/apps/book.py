@@ -11,6 +11,7 @@ import structlog
 
 from pipeline import upkeep
 from pipeline.apps.common import feed_from, new_app
+from pipeline.erase.gate import pass_gate
 from pipeline.feeds import Feed, Feeds, StartOverError
 from schemas.block import decode_accepted
 from schemas.fencing import Outcome, Progress, follow, from_headers
@@ -55,6 +56,7 @@ async def book_partition(connections: Pool, feed: Feed) -> None:
     Raises:
         StartOverError: Postgres failed, or another booker moved the progress.
     """
+    await pass_gate(str(connections.conninfo))
     try:
         progress = await asyncio.to_thread(_progress, connections, feed.partition)
         log.info("book starts", partition=feed.partition, next_scored=progress.next_scored)

@@ -10,6 +10,7 @@ from pipeline.cli import (
     campaign_money,
     catalogue,
     demo,
+    erase,
     keys,
     ledger,
     migrate,
@@ -49,6 +50,7 @@ schema.register(app)
 ask.register(app)
 rejected.register(app)
 reconcile.register(app)
+erase.register(app)
 
 
 def main() -> None:

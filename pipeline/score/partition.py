@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import structlog
 from aiokafka.errors import KafkaError
 
+from pipeline.erase.gate import pass_gate
 from pipeline.feeds import Feed, StartOverError
 from pipeline.score.claim import Claim, claim
 from pipeline.score.follow import Follower
@@ -44,10 +45,12 @@ async def score_partition(scorer: Scorer, feed: Feed) -> None:
     """Owns one partition until it is taken away.
 
     Raises:
-        StartOverError: somebody else claimed it, or an append was lost; in a group.
+        StartOverError: somebody else claimed it, or an append was lost; in a group. Or the log is
+            being written anew.
         LostDataError: the logs do not join up.
     """
     settings = scorer.settings
+    await pass_gate(settings.url("postgres"))
     snapshot = settings.data / "snapshots" / f"{feed.partition}.npz"
     async with ScoredLog(scorer.kafka, feed.partition) as scored:
         held = await claim(scored, feed.partition, snapshot, window_hours(settings))

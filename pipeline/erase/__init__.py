@@ -1,0 +1,1 @@
+"""Erasing a viewer everywhere; see docs/erasure.md."""
