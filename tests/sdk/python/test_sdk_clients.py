@@ -86,9 +86,9 @@ def test_all_rejected(door, make_client):
     ]
 
 
-@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+@pytest.mark.parametrize("status", [200, 307, 408, 429, 500, 502, 503, 504])
 def test_the_same_event_is_sent_again(door, make_client, status):
-    door.script = [Act(status)] * 3
+    door.script = [Act(status, taken=False)] * 3
     with make_client(door.url, SECRET_KEY) as client:
         event_id = client.track(VIEW)
         assert client.flush(20)
@@ -100,9 +100,8 @@ def test_the_same_event_is_sent_again(door, make_client, status):
     assert door.accepted() == [event_id]
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_holds_for_every_batch(door, make_client, status):
-    door.script = [Act(status, headers=(("Retry-After", "1"),))]
+def test_retry_after_holds_for_every_batch(door, make_client):
+    door.script = [Act(503, headers=(("Retry-After", "1"),))]
     with make_client(door.url, SECRET_KEY, connections=1, batch_size=1) as client:
         ids = [client.track(VIEW) for _ in range(3)]
         assert client.flush(20)
@@ -132,7 +131,7 @@ def test_too_slow(door, make_client):
 def test_a_202_of_somebody_else_is_no_answer(door, make_client):
     door.script = [
         Act(body=b"<html>", taken=False),
-        Act(body=b'{"accepted": 0, "rejected": []}', taken=False),
+        Act(body=b'{"accepted": 1}', taken=False),
     ]
     with make_client(door.url, SECRET_KEY) as client:
         event_id = client.track(VIEW)
@@ -170,7 +169,7 @@ def test_one_event_that_is_too_large_is_given_up(door, make_client):
     assert [one.reason for one in told] == ["too_large"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 415, 301])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 415])
 def test_what_would_not_help_is_not_repeated(door, make_client, status):
     door.script = [Act(status, reason="unknown_key", taken=False)]
     told = []
@@ -184,7 +183,7 @@ def test_what_would_not_help_is_not_repeated(door, make_client, status):
 
 
 def test_a_full_queue_says_so_and_takes_again_later(door, make_client):
-    door.script = [Act(503, headers=(("Retry-After", "1"),))]
+    door.script = [Act(wait_s=0.3)]
     with make_client(door.url, SECRET_KEY, max_queue=3, batch_size=3) as client:
         ids = [client.track(VIEW) for _ in range(3)]
         with pytest.raises(QueueFull, match="3 events wait"):

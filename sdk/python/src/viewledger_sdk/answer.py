@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-RETRIED = frozenset({408, 429, 502, 503, 504})
+_RETRIED_4XX = frozenset({408, 429})
 MAX_RETRY_AFTER_S = 3600.0
 
 
@@ -58,11 +59,12 @@ class GiveUp(NamedTuple):
 Decision = Delivered | Retry | Halve | GiveUp
 
 
-def decide(answer: Answer | None, count: int, failure: str = "no answer") -> Decision:
+def decide(answer: Answer | None, count: int, now_ms: int, failure: str = "no answer") -> Decision:
     """What to do with a batch of `count` events.
 
     Args:
         answer: None if there was none.
+        now_ms: for a Retry-After that is a date.
         failure: why there was none.
     """
     if answer is None:
@@ -70,13 +72,15 @@ def decide(answer: Answer | None, count: int, failure: str = "no answer") -> Dec
     status, body = answer.status, _object(answer.body)
     if status == HTTPStatus.ACCEPTED:
         rejected = _rejections(body, count)
-        if rejected is None or body.get("accepted") != count - len(rejected):
+        if rejected is None or type(body.get("accepted")) is not int:
             return Retry(None, "202 with a body that is not the collector's")
         return Delivered(rejected)
     reason = str(body.get("type") or "").rpartition(":")[2] or f"http_{status}"
     detail = str(body.get("detail") or _phrase(status))
-    if status in RETRIED:
-        return Retry(_retry_after(answer.headers.get("retry-after")), f"{status} {detail}")
+    if status in _RETRIED_4XX or not 400 <= status < 500:
+        # Beside the 5xx: what a captive portal or a proxy says instead of the collector.
+        after_s = retry_after_s(answer.headers.get("retry-after"), now_ms)
+        return Retry(after_s, f"{status} {detail}")
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Halve(detail) if count > 1 else GiveUp("too_large", detail, [])
     return GiveUp(reason, detail, _rejections(body, count) or [])
@@ -98,17 +102,22 @@ def _rejections(body: dict[str, Any], count: int) -> list[Rejection] | None:
         return None
     for one in rejected:
         index = one.get("index") if isinstance(one, dict) else None
-        if type(index) is not int or not 0 <= index < count:
-            return None
-        found[index] = Rejection(index, str(one.get("reason")), str(one.get("detail", "")))
+        if type(index) is int and 0 <= index < count:
+            found[index] = Rejection(index, str(one.get("reason")), str(one.get("detail", "")))
     return list(found.values())
 
 
-def _retry_after(text: str | None) -> float | None:
-    """Seconds; what is no whole number of them (such as a date) leaves it to the backoff."""
-    if text is None or not text.strip().isascii() or not text.strip().isdigit():
+def retry_after_s(text: str | None, now_ms: int) -> float | None:
+    """How long a Retry-After asks to wait, at most an hour; None if it says nothing."""
+    if text is None:
         return None
-    return min(float(text.strip()[:9]), MAX_RETRY_AFTER_S)
+    if text.strip().isascii() and text.strip().isdigit():
+        return min(float(text.strip()[:9]), MAX_RETRY_AFTER_S)
+    try:
+        until = parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(0.0, until - now_ms / 1000), MAX_RETRY_AFTER_S)
 
 
 def _phrase(status: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
 from viewledger_sdk.answer import Answer, Delivered, GiveUp, Rejection, Retry, decide
+from viewledger_sdk.clock import wall_ms
 from viewledger_sdk.protocol import Request, backoff_bound_s
 from viewledger_sdk.queue import Item
 
@@ -71,7 +72,7 @@ def _deliver_part(
         came = yield request_of(part)
         answer = came if isinstance(came, Answer) else None
         failure = came.why if isinstance(came, NoAnswer) else "no answer"
-        decision = decide(answer, len(part), failure)
+        decision = decide(answer, len(part), wall_ms(), failure)
         status = answer.status if answer is not None else 0
         if isinstance(decision, Delivered):
             _settle(part, decision.rejected, settled, Outcome([], status, None))

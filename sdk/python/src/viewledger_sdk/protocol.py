@@ -112,6 +112,11 @@ def fit(sizes: Iterable[int], max_events: int, max_bytes: int) -> int:
     return count
 
 
-def backoff_bound_s(attempt: int) -> float:
-    """The longest pause after so many failed attempts (1 or more) of a batch."""
-    return min(BACKOFF_CAP_S, BACKOFF_BASE_S * math.ldexp(1, min(attempt - 1, 30)))
+def backoff_bound_s(attempt: int, base_s: float | None = None, cap_s: float | None = None) -> float:
+    """The longest pause after so many failed attempts (1 or more) of a batch.
+
+    The pause itself is drawn evenly between 0 and this.
+    """
+    base_s = BACKOFF_BASE_S if base_s is None else base_s
+    cap_s = BACKOFF_CAP_S if cap_s is None else cap_s
+    return min(cap_s, math.ldexp(base_s, min(attempt - 1, 30)))

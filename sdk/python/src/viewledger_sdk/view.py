@@ -26,7 +26,7 @@ REQUIRED = frozenset(
     }
 )
 _event_id = re.compile("[A-Za-z0-9_-]{16,64}").fullmatch
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
