@@ -42,11 +42,13 @@ def enrich(
     """Adds what the collector knows, over what a client may have said of it."""
     origin = sender.origin
     for event in events:
-        event.received_at = now_ms
         event.collector = collector
         if sender.is_server:
+            # A relay says when it received an event itself: sent_at is of the viewer's clock.
+            event.received_at = event.received_at or now_ms
             origin = privacy.origin_of(event.ip, now_ms)
         else:
+            event.received_at = now_ms
             event.user_agent, event.client_hints = sender.user_agent, sender.client_hints
         event.ip, event.ip_hash = origin.ip, origin.ip_hash
         event.ip_prefix_hash, event.network = origin.ip_prefix_hash, origin.network
