@@ -98,7 +98,7 @@ class Networks:
         else:
             ranges = zip(found.first.tolist(), found.last.tolist(), strict=True)
             shifted = [(first + _V4_IN_V6, last + _V4_IN_V6) for first, last in ranges]
-            self._take("datacenter", Ranges.of(found.version, shifted))
+            self._take("datacenter", Ranges.of(found.version.rpartition("+")[2], shifted))
         self.reload()
 
     @property

@@ -5,7 +5,11 @@ import sys
 
 import structlog
 
-_NEVER_LOGGED = ("ip", "user_agent", "password", "url", "value")
+_NEVER_LOGGED = (
+    *("ip", "address", "peer", "client", "forwarded", "ip_hash", "ip_prefix_hash"),
+    *("user_agent", "client_hints", "referrer", "viewer_id"),
+    *("password", "secret", "salt", "token", "url", "value", "headers", "body"),
+)
 
 
 def _censor(

@@ -60,6 +60,31 @@ def test_addresses(ip: str | None, found: list[str]) -> None:
     assert reasons(ip=ip) == found
 
 
+HASH = {"ip_hash": "00112233445566aa", "ip_prefix_hash": "00112233445566bb"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        (HASH | {"network": "datacenter"}, ["datacenter_address"]),
+        (HASH | {"network": "tor"}, ["tor_address"]),
+        (HASH | {"network": "vpn"}, []),
+        (HASH | {"network": "other"}, []),
+        (HASH, []),
+        ({"network": "datacenter"}, ["datacenter_address"]),
+        # The same of addresses that were not hashed, as the collector saw them …
+        ({"ip": "3.208.0.1", "network": "datacenter"}, ["datacenter_address"]),
+        ({"ip": "3.208.0.1", "network": "tor"}, ["tor_address"]),
+        ({"ip": "3.208.0.1", "network": "vpn"}, []),
+        ({"ip": "84.128.1.1", "network": "tor"}, ["tor_address"]),
+        # … or with an older list of data centres than ours.
+        ({"ip": "3.208.0.1", "network": "other"}, ["datacenter_address"]),
+    ],
+)
+def test_networks_that_the_collector_looked_up(fields: dict, found: list[str]) -> None:
+    assert reasons(**fields) == found
+
+
 @given(st.data())
 def test_ranges_include_both_ends_and_nothing_more(data: st.DataObject) -> None:
     found = load_lists()

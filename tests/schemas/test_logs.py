@@ -29,6 +29,8 @@ def test_addresses_and_secrets_are_censored(capsys: pytest.CaptureFixture[str]) 
     configure_logs("info", "score-0")
     secrets = {"ip": "203.0.113.7", "user_agent": "Mozilla", "password": "hunter2"}
     secrets |= {"url": "redis://:hunter2@host", "value": "{}"}
+    secrets |= dict.fromkeys(("address", "peer", "client", "forwarded"), "203.0.113.7")
+    secrets |= {"ip_hash": "00112233445566aa", "salt": "hunter2", "headers": "X-Forwarded-For"}
     structlog.get_logger().warning("refused", partition=3, **secrets)
     (line,) = lines(capsys)
     assert {name: line[name] for name in secrets} == dict.fromkeys(secrets, "[not logged]")
