@@ -25,7 +25,9 @@ def test_a_bucket_is_spent_and_fills_up_again() -> None:
     assert buckets.spend(of(ONE, 1), 1000.0) == pytest.approx(0.6)
     assert buckets.spend(of(ONE, 50), 1000.0) == pytest.approx(30)
     assert buckets.spend(of(ONE, 50), 1030.001) == 0
+    # However long it was left alone, there is no more in it than it holds.
     assert buckets.spend(of(ONE, 100), 2000.0) == 0
+    assert buckets.spend(of(ONE, 1), 2000.0) == pytest.approx(0.6)
 
 
 def test_the_wait_that_is_named_is_long_enough() -> None:
