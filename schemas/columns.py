@@ -1,6 +1,7 @@
 """Views as columns, taken apart once for everything that comes after decoding."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -15,7 +16,7 @@ def columns_of(views: Sequence[View]) -> dict[str, pa.Array]:
     Spelled out, because a comprehension over a plain attribute takes a third of what
     `attrgetter` or `astuple` take.
     """
-    columns = {
+    columns: dict[str, list[Any]] = {
         "event_id": [view.event_id for view in views],
         "campaign_id": [view.campaign_id for view in views],
         "promoter_id": [view.promoter_id for view in views],
@@ -44,8 +45,15 @@ def columns_of(views: Sequence[View]) -> dict[str, pa.Array]:
         "consent": [view.consent for view in views],
         "collector": [view.collector for view in views],
     }
-    arrays = {name: pa.array(column, _TYPE[name]) for name, column in columns.items()}
+    arrays = {name: _array(column, _TYPE[name]) for name, column in columns.items()}
     return {**arrays, "attrs": _attrs(views)}
+
+
+def _array(column: list[Any], of_type: pa.DataType) -> pa.Array:
+    """Faster than Arrow where nobody sends a field, which holds of many."""
+    if column and column[0] is None and column.count(None) == len(column):
+        return pa.nulls(len(column), of_type)
+    return pa.array(column, of_type)
 
 
 _TYPE = {field.name: field.type for field in ACCEPTED}
