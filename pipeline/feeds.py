@@ -35,8 +35,6 @@ class Feed:
         self._tp = tp
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue()
         self._records = 0
-        self._room = asyncio.Event()
-        self._room.set()
         self.next: int | None = None
         """The offset that comes next; None until `start`."""
         self.end = 0
@@ -67,13 +65,11 @@ class Feed:
         """Says that everything before `offset` is done."""
         self.done, self.done_at_ms = offset, log_time_ms
 
-    async def put(self, chunk: Chunk) -> None:
-        """Hands in a chunk; waits while the task has a lot to do.
-
-        Records are counted, not chunks: many small ones must not hold up other partitions.
+    def put(self, chunk: Chunk) -> None:
+        """Hands in a chunk. It never waits: a partition with a lot to do is not fetched for a
+        while, and holds up no other one.
         """
         self.end = max(self.end, chunk.end)
-        await self._room.wait()
         if self.next is not None:
             self._count(len(chunk.records))
             self._chunks.put_nowait(chunk)
@@ -96,7 +92,7 @@ class Feed:
 
     def _count(self, records: int) -> None:
         self._records += records
-        (self._room.set if self._records < _ENOUGH_RECORDS else self._room.clear)()
+        self._consumer.hold(self._tp, self._records >= _ENOUGH_RECORDS)
 
 
 class Feeds:
@@ -114,11 +110,11 @@ class Feeds:
     def __iter__(self) -> Iterator[Feed]:
         return iter(list(self._feeds.values()))
 
-    async def put(self, chunk: Chunk) -> None:
+    def put(self, chunk: Chunk) -> None:
         """Hands a chunk to its partition; one that is not ours any more is dropped."""
         feed = self._feeds.get(chunk.partition)
         if feed is not None:
-            await feed.put(chunk)
+            feed.put(chunk)
 
     async def _assigned(self, _app: Any, assigned: set[TP], **_kwargs: Any) -> None:
         consumer: Consumer = self._app.consumer

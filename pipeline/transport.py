@@ -21,6 +21,9 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+_SOON_S = 0.05
+"""After so long it is looked again which partitions may be fetched."""
+
 
 class _PlainRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """Hands out the records as they were parsed (offset, timestamp, key, value, headers).
@@ -122,6 +125,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._fetchable: set[TP] = set()
+        self._held: set[TP] = set()
         self.next_offset: Callable[[int], int | None] = lambda _partition: None
         """Set by the owner: the offset at which a partition goes on, None while unclaimed."""
 
@@ -136,6 +140,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def stop_fetching(self, tp: TP) -> None:
         """Fetches nothing of `tp` until the next `start_at`."""
         self._fetchable.discard(tp)
+
+    def hold(self, tp: TP, held: bool) -> None:
+        """While it is held, nothing of `tp` is handed out; the other partitions go on."""
+        (self._held.add if held else self._held.discard)(tp)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """After a rebalance aiokafka stands at committed offsets: fetch nothing from there."""
@@ -164,9 +172,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 await self._thread.call_thread(group.commit, kept)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, Any]:
-        wanted = (active_partitions or set()) & self._fetchable
+        ready = (active_partitions or set()) & self._fetchable
+        wanted = ready - self._held
+        if len(wanted) < len(ready) or not wanted:
+            timeout = min(timeout, _SOON_S)
         if not wanted:
-            await asyncio.sleep(min(timeout, 0.05))
+            await asyncio.sleep(timeout)
             return {}
         fetched = await super()._getmany(wanted, timeout)
         return {tp: [self._fold(tp, run)] for tp, run in fetched.items()}

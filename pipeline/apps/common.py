@@ -63,7 +63,7 @@ def feed_from(app: faust.App, topic: str, feeds: Feeds) -> None:
     @app.agent(channel, name="feed")  # type: ignore[untyped-decorator]
     async def feed(chunks: Any) -> None:
         async for chunk in chunks:
-            await feeds.put(chunk)
+            feeds.put(chunk)
 
 
 def _credentials(kafka: KafkaUrl) -> CredentialsT | None:

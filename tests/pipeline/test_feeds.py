@@ -21,11 +21,15 @@ class Log:
 
     def __init__(self) -> None:
         self.cursor = 0
+        self.held = False
 
     async def start_at(self, _tp: TP, offset: int) -> None:
         self.cursor = offset
 
     def stop_fetching(self, _tp: TP) -> None: ...
+
+    def hold(self, _tp: TP, held: bool) -> None:
+        self.held = held
 
     def fetch(self, size: int) -> Chunk:
         start, stop = self.cursor, min(self.cursor + size, END)
@@ -71,10 +75,7 @@ def test_offsets_join_up(start: int, fetches: list[tuple[int, str]]) -> None:
             fetched = log.fetch(size)
             for _ in range({"lose": 0, "again": 2}.get(what, 1)):
                 if not task.done() and fetched.next > fetched.start:
-                    put = asyncio.create_task(feed.put(fetched))
-                    # Once all was taken, nobody makes room any more.
-                    await asyncio.wait({put, task}, return_when=asyncio.FIRST_COMPLETED)
-                    put.cancel()
+                    feed.put(fetched)
             await asyncio.sleep(0)
         await asyncio.wait_for(task, 5)
         return taken
@@ -82,19 +83,41 @@ def test_offsets_join_up(start: int, fetches: list[tuple[int, str]]) -> None:
     assert asyncio.run(run()) == [i for i in range(start, END) if i % 2 == 0]
 
 
-def test_a_stopped_feed_forgets_and_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_feed_is_not_fetched_until_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "_ENOUGH_RECORDS", 2)
+
+    async def run() -> None:
+        log = Log()
+        feed = Feed(log, TP("views.raw", 0))  # type: ignore[arg-type]
+        feed.put(chunk(0, 4))  # not started: dropped
+        await feed.start(0)
+        feed.put(chunk(0, 2))
+        assert not log.held
+        feed.put(chunk(2, 4))
+        assert log.held
+        feed.put(chunk(4, 6))  # was on its way: kept all the same
+        assert (await feed.take()).next == 2
+        assert log.held
+        assert (await feed.take()).next == 4
+        assert not log.held
+
+    asyncio.run(run())
+
+
+def test_a_stopped_feed_forgets_and_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "_ENOUGH_RECORDS", 1)
 
     async def run() -> None:
-        feed = Feed(Log(), TP("views.raw", 0))  # type: ignore[arg-type]
-        await feed.put(chunk(0, 4))  # not started: dropped
+        log = Log()
+        feed = Feed(log, TP("views.raw", 0))  # type: ignore[arg-type]
         await feed.start(0)
-        waiting = [asyncio.create_task(feed.put(chunk(2 * i, 2 * i + 1))) for i in range(4)]
-        await asyncio.sleep(0)
-        assert not waiting[-1].done()
+        for i in range(4):
+            feed.put(chunk(2 * i, 2 * i + 1))
+        assert log.held
         feed.stop()
-        await asyncio.wait_for(asyncio.gather(*waiting), 5)
-        await feed.put(chunk(4, 8))
+        assert not log.held
+        feed.put(chunk(4, 8))
         assert feed.next is None
+        assert not log.held
 
     asyncio.run(run())

@@ -1,5 +1,6 @@
 """Chunks cover exactly the offsets that were read, holes included."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.transport import Chunk, Consumer
+from pipeline.transport import Chunk, Consumer, driver
 
 RAW = TP("views.raw", 2)
 
@@ -122,6 +123,33 @@ def test_chunks_join_up_and_lose_nothing(batches: list[list[bool]], most: int) -
     for chunk in chunks:
         assert len(chunk.records) <= most
         assert all(chunk.start <= offset < chunk.next for offset in offsets(chunk))
+
+
+def test_a_held_partition_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[set[TP], float]] = []
+
+    async def getmany(_self: Any, wanted: set[TP], timeout: float) -> dict[TP, Any]:
+        asked.append((wanted, timeout))
+        return {}
+
+    monkeypatch.setattr(driver.Consumer, "_getmany", getmany)
+    consumer = object.__new__(Consumer)
+    hot, other, unclaimed = (TP("views.raw", n) for n in range(3))
+    consumer._fetchable, consumer._held = {hot, other}, set()
+
+    async def ask() -> None:
+        await consumer._getmany({hot, other, unclaimed}, 5.0)
+
+    asyncio.run(ask())
+    consumer.hold(hot, True)
+    asyncio.run(ask())
+    consumer.hold(hot, False)
+    asyncio.run(ask())
+    # Who waits long for the others would not see that the held one may go on.
+    both, held, again = asked
+    assert both == again == ({hot, other}, 5.0)
+    assert held[0] == {other}
+    assert held[1] < 1
 
 
 @given(st.sets(st.integers(10, 29)), st.integers(10, 30))
