@@ -9,6 +9,7 @@ import typer
 from pipeline.cli.problems import Problem
 
 if TYPE_CHECKING:
+    from pipeline.replay.post import Door
     from pipeline.replay.replay import Summary
 
 
@@ -18,6 +19,13 @@ class AdapterName(StrEnum):
     VIEW = "view"
     TALKINGDATA = "talkingdata"
     WIKIPEDIA = "wikipedia"
+
+
+class Via(StrEnum):
+    """The way in."""
+
+    KAFKA = "kafka"
+    HTTP = "http"
 
 
 def replay(
@@ -37,6 +45,21 @@ def replay(
             "rate (micros of EUR per view).",
         ),
     ] = None,
+    via: Annotated[
+        Via, typer.Option(help="Straight into Kafka, or through the collector by the Python SDK.")
+    ] = Via.KAFKA,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="Of --via http.", show_default="the collector of the data folder"),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="VIEWLEDGER_KEY",
+            help="Of --via http: a secret key, of `viewledger keys create --secret`.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Send the events of a file through the pipeline, moved in time so that they end now.
 
@@ -54,6 +77,7 @@ def replay(
             rate=rate,
             create_campaigns=create_campaigns,
             progress=bars,
+            door=_door(endpoint, key) if via is Via.HTTP else None,
         )
     _show(summary)
     if summary.failed:
@@ -65,6 +89,19 @@ def replay(
     if summary.interrupted:
         typer.echo("interrupted: replay the file again to send the rest", err=True)
         raise typer.Exit(130)
+
+
+def _door(endpoint: str | None, key: str | None) -> "Door":
+    from pipeline.collector.endpoint import collector_url
+    from pipeline.replay.post import Door
+    from schemas.settings import settings
+
+    if not key:
+        raise Problem(
+            "--via http needs a secret key: `viewledger keys create --secret --name replay` "
+            "prints one, for --key or VIEWLEDGER_KEY"
+        )
+    return Door(endpoint or collector_url(settings()), key)
 
 
 def _show(summary: "Summary") -> None:
@@ -80,6 +117,8 @@ def _show(summary: "Summary") -> None:
     table.add_row("adapter", summary.adapter)
     table.add_row("events read", f"{summary.read:,}")
     table.add_row("events sent", f"{summary.sent:,}")
+    for reason, count in summary.rejected.most_common():
+        table.add_row("rejected", f"{count:,} × {reason}")
     table.add_row("moved by", f"{timedelta(seconds=abs(summary.shift_ms) // 1000)} {sign}{again}")
     table.add_row("time", f"{seconds:,.1f} s, {summary.read / seconds:,.0f} events per second")
     Console().print(table)

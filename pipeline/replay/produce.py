@@ -24,8 +24,10 @@ class Produced(NamedTuple):
     read: int
     sent: int
     """Acknowledged."""
+    rejected: Counter[str]
+    """Turned away by the collector, by its reason."""
     failed: Counter[str]
-    """By reason."""
+    """Not delivered, by reason."""
     interrupted: bool
 
 
@@ -102,7 +104,7 @@ def produce(
             producer.flush()
     if waiting := len(producer):
         failed["not acknowledged when it was interrupted"] += waiting
-    return Produced(read, read - failed.total(), failed, interrupted)
+    return Produced(read, read - failed.total(), Counter(), failed, interrupted)
 
 
 def _enqueue(producer: Producer, key: bytes | None, value: bytes, failed: Counter[str]) -> None:
