@@ -99,8 +99,11 @@ def _places(settings: Settings, one: Erasure) -> list[Place]:
             f"of the viewer {_VIEWER_HOURS} h, of paid views longest, as new views come in",
             remembered,
         ),
-        Place("Redis", "nothing", "it counts hashes of addresses, for 48 h at most"),
-        Place("Logs of workers", "nothing", "they name no viewers"),
+        Place(
+            "Memory of collectors", "not looked at", "ages out in a minute, as new views come in"
+        ),
+        Place("Redis", "nothing", "it counts hashes of addresses and devices, for 3 days at most"),
+        Place("Logs", "nothing", "they name no viewers"),
         Place("Backups", "not looked at", "as long as they are kept"),
     ]
 
