@@ -1,6 +1,7 @@
 """The asynchronous client: tasks around an `Outbox`."""
 
 import asyncio
+import atexit
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +22,8 @@ class AsyncClient:
     """`viewledger_sdk.Client` for asyncio: the same options, used from one event loop.
 
     It starts to send when it is entered (`async with`) or an event is tracked in a running loop.
-    Nothing is sent after the loop has ended: leave the context, or await `close`.
+    Nothing is sent after the loop has ended: leave the context, or await `close`. What is left at
+    the end of the process is told to `on_problem` as `not_sent`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class AsyncClient:
         self._waiters: set[asyncio.Future[None]] = set()
         self._resume_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
+        atexit.register(self._report_left)
 
     def track(self, view: View | Mapping[str, Any] | None = None, /, **more: Any) -> str:
         """Queues a view and returns its `event_id`, without waiting. As `Client.track`."""
@@ -86,10 +89,15 @@ class AsyncClient:
         finally:
             for task in self._tasks:
                 task.cancel()
-            self._outbox.report_left(self._outbox.close())
+            self._report_left()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._http.aclose()
+            atexit.unregister(self._report_left)
         return done
+
+    def _report_left(self) -> None:
+        """At the end of the process nothing can be sent any more."""
+        self._outbox.report_left(self._outbox.close())
 
     @property
     def counts(self) -> Counts:

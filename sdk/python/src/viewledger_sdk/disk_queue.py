@@ -30,6 +30,9 @@ class DiskQueue:
             self._db = sqlite3.connect(
                 path, timeout=0, isolation_level=None, check_same_thread=False
             )
+        except sqlite3.OperationalError as error:
+            raise ConfigError(f"the queue {str(path)!r} cannot be used: {error}") from None
+        try:
             # Held until the connection ends, however it ends: one process at a time.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -41,6 +44,7 @@ class DiskQueue:
                 "SELECT count(*), coalesce(max(number), -1) FROM events"
             ).fetchone()
         except sqlite3.DatabaseError as error:
+            self._db.close()
             if "locked" in str(error):
                 raise QueueLocked(
                     f"the queue {str(path)!r} is in use by another client: give each process "
