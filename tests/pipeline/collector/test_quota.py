@@ -101,7 +101,9 @@ def test_keys_and_addresses_have_their_quotas(stack: Settings) -> None:
             assert await waits(quota, (page, None, 10), (page, None, 1)) == [False, True]
             # A server speaks for many clients: its own address counts for nothing.
             assert await waits(quota, *[(server, "192.0.2.1", 10)] * 3) == [False, False, True]
-            assert await waits(quota, (key("secret", 3), None, 3), (wide, None, 900)) == [False] * 2
+            narrow = key("secret", 3)
+            assert await waits(quota, (narrow, None, 3), (narrow, None, 1)) == [False, True]
+            assert await waits(quota, (wide, None, 900), (wide, None, 90)) == [False, False]
 
     asyncio.run(run())
 
