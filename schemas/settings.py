@@ -84,7 +84,10 @@ class Settings(BaseSettings):
         64, ge=4, le=4096, description="of events under way, beyond which the collector says 503"
     )
     collector_timeout_s: float = Field(
-        10.0, gt=0, le=120, description="for a body to come in, and then for Kafka to acknowledge"
+        10.0,
+        gt=0,
+        le=120,
+        description="for headers and body to come in, each, and then for Kafka to acknowledge",
     )
     collector_keys: SecretStr | None = Field(
         None,

@@ -1,5 +1,6 @@
 """How much may be under way at once: beyond it the collector sheds, before it swells."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,38 +8,53 @@ from pipeline.collector.problems import ProblemError
 from schemas.metrics import COLLECTOR_BYTES
 
 _RETRY_S = 1.0
+REQUEST_BYTES = 16 * 1024
+"""What a request takes beside its body."""
 
 
 class Capacity:
-    """Counts the bytes of the bodies that are held."""
+    """Counts the bytes of the requests that are held."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most = most_bytes
         self.held = 0
+        self._by_key: Counter[str] = Counter()
 
     @property
     def full(self) -> bool:
         """Whether the next request would be shed."""
-        return self.held >= self.most
+        return self.held + REQUEST_BYTES > self.most
 
     @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
+    def hold(self, size: int, key_id: str | None = None) -> Iterator[None]:
         """Holds `size` bytes while it is entered.
+
+        Args:
+            key_id: whose they are: no key has more than half of all, so that one whose events
+                pile up leaves room for the others.
 
         Raises:
             ProblemError: 503, there is no room for them.
         """
         if self.held + size > self.most:
-            raise ProblemError(
-                503,
-                "overloaded",
-                "too much is under way; nothing of this request was accepted",
-                retry_after_s=_RETRY_S,
-            )
-        self.held += size
-        COLLECTOR_BYTES.set(self.held)
+            raise _overloaded("too much is under way")
+        if key_id is not None and self._by_key[key_id] + size > self.most // 2:
+            raise _overloaded("too much of this key is under way")
+        self._count(size, key_id)
         try:
             yield
         finally:
-            self.held -= size
-            COLLECTOR_BYTES.set(self.held)
+            self._count(-size, key_id)
+
+    def _count(self, size: int, key_id: str | None) -> None:
+        self.held += size
+        COLLECTOR_BYTES.set(self.held)
+        if key_id is not None:
+            self._by_key[key_id] += size
+            if not self._by_key[key_id]:
+                del self._by_key[key_id]
+
+
+def _overloaded(what: str) -> ProblemError:
+    detail = f"{what}; nothing of this request was accepted"
+    return ProblemError(503, "overloaded", detail, retry_after_s=_RETRY_S)

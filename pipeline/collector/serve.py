@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 
 import structlog
@@ -18,10 +19,8 @@ from schemas.settings import Settings
 
 log = structlog.get_logger()
 
-_IDLE_MS = 15_000
-"""For the headers of a request to come in, the first or the next one: who is slower is cut."""
-_MOST_REQUESTS = 1024
-"""At once; who comes then waits in the backlog of the socket."""
+_MOST_CONNECTIONS = 4096
+"""At once, idle ones as well; who comes then waits in the backlog of the socket."""
 
 
 def run(settings: Settings, name: str) -> None:
@@ -40,13 +39,17 @@ async def _serve(settings: Settings, name: str, port: int) -> None:
         address=str(settings.collector_host),
         port=port,
         interface=Interfaces.ASGI,
-        http=HTTPModes.auto,
+        # The other modes wait for ever for the first byte of a connection.
+        http=HTTPModes.http1,
         websockets=False,
-        backlog=_MOST_REQUESTS,
-        backpressure=_MOST_REQUESTS,
-        http1_settings=HTTP1Settings(header_read_timeout=_IDLE_MS),
+        backlog=_MOST_CONNECTIONS,
+        backpressure=_MOST_CONNECTIONS,
+        # Of the first request of a connection and of each next one: who is slower is cut.
+        http1_settings=HTTP1Settings(header_read_timeout=int(settings.collector_timeout_s * 1000)),
         log_enabled=False,
     )
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

@@ -15,6 +15,7 @@ from pipeline.collector.accept import (
 )
 from pipeline.collector.authenticate import authenticate
 from pipeline.collector.body import MAX_BYTES, is_lines, read_body, unpack
+from pipeline.collector.capacity import REQUEST_BYTES
 from pipeline.collector.client import client_address
 from pipeline.collector.door import Door
 from pipeline.collector.headers import client_hints, headers_by_name, trace_of, wants_no_tracking
@@ -35,12 +36,12 @@ async def post_views(request: Request[Any, Any, Any]) -> Response[bytes]:
     door: Door = request.app.state.door
     headers = headers_by_name(scope["headers"])
     lines = is_lines(headers.get("content-type", "application/json"))
-    with door.capacity.hold(_announced(headers)):
+    with door.capacity.hold(REQUEST_BYTES + _announced(headers)):
         packed = await read_body(scope_receive(request), door.settings.collector_timeout_s)
         now_ms = time.time_ns() // 1_000_000
         key = authenticate(door.keyring, headers, request.query_params.get("key"), packed, now_ms)
         body = unpack(packed, headers.get("content-encoding", ""))
-        with door.capacity.hold(len(body)):
+        with door.capacity.hold(REQUEST_BYTES + len(body), key.key_id):
             batch = decode(body, lines)
             await _admit(door, batch, key, request, headers, now_ms)
             messages = to_messages(batch)

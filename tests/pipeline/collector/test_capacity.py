@@ -1,10 +1,12 @@
 """Capacity: what is held is given back, and more than the most is never held."""
 
+from contextlib import ExitStack
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collector.capacity import Capacity
+from pipeline.collector.capacity import REQUEST_BYTES, Capacity
 from pipeline.collector.problems import ProblemError
 
 
@@ -30,8 +32,28 @@ def test_never_more_than_the_most_and_nothing_is_left(sizes: list[int]) -> None:
     assert capacity.held == 0
 
 
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 60)), max_size=20))
+def test_no_key_has_more_than_half(sizes: list[tuple[str, int]]) -> None:
+    capacity = Capacity(100)
+    held = dict.fromkeys("abc", 0)
+    with ExitStack() as stack:
+        for key, size in sizes:
+            fits = sum(held.values()) + size <= 100 and held[key] + size <= 50
+            try:
+                stack.enter_context(capacity.hold(size, key))
+            except ProblemError as problem:
+                assert problem.status == 503
+                assert not fits
+            else:
+                assert fits
+                held[key] += size
+    assert capacity.held == 0
+    with capacity.hold(50, "a"), capacity.hold(50, "b"):
+        assert capacity.full
+
+
 def test_a_failed_request_gives_its_room_back() -> None:
-    capacity = Capacity(10)
+    capacity = Capacity(REQUEST_BYTES)
     with pytest.raises(ZeroDivisionError), capacity.hold(10):
         assert capacity.full
         raise ZeroDivisionError
