@@ -45,8 +45,7 @@ def number_of_hash(text: str) -> int:
 
 
 _ADDRESSES = Memo(address_of)
-_ADDRESS_HASHES = Memo(number_of_hash)
-_PREFIX_HASHES = Memo(number_of_hash)
+_HASHES = Memo(number_of_hash)
 
 
 def places_of(ip: pa.Array, ip_hash: pa.Array, ip_prefix_hash: pa.Array) -> tuple[Keys, Keys]:
@@ -57,8 +56,8 @@ def places_of(ip: pa.Array, ip_hash: pa.Array, ip_prefix_hash: pa.Array) -> tupl
         return address, prefix
     unknown = address == 0
     return (
-        np.where(unknown, _ADDRESS_HASHES.column(ip_hash), address),
-        np.where(unknown, _PREFIX_HASHES.column(ip_prefix_hash), prefix),
+        np.where(unknown, _HASHES.column(ip_hash), address),
+        np.where(unknown, _HASHES.column(ip_prefix_hash), prefix),
     )
 
 
