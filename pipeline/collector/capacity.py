@@ -8,6 +8,7 @@ from pipeline.collector.problems import ProblemError
 from schemas.metrics import COLLECTOR_BYTES
 
 _RETRY_S = 1.0
+_SHARE = 4
 REQUEST_BYTES = 16 * 1024
 """What a request takes beside its body."""
 
@@ -30,15 +31,15 @@ class Capacity:
         """Holds `size` bytes while it is entered.
 
         Args:
-            key_id: whose they are: no key has more than half of all, so that one whose events
-                pile up leaves room for the others.
+            key_id: whose they are: no key has more than a quarter, and with what its requests
+                hold besides a half, so that one whose events pile up leaves room for others.
 
         Raises:
             ProblemError: 503, there is no room for them.
         """
         if self.held + size > self.most:
             raise _overloaded("too much is under way")
-        if key_id is not None and self._by_key[key_id] + size > self.most // 2:
+        if key_id is not None and self._by_key[key_id] + size > self.most // _SHARE:
             raise _overloaded("too much of this key is under way")
         self._count(size, key_id)
         try:
