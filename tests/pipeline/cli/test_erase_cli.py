@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from pipeline.cli.main import app
 from pipeline.cli.problems import Problem
 from pipeline.erase import viewer as erasing
+from schemas.erased import PERSONAL
 from schemas.fencing import Stamp
 from schemas.settings import Settings, settings
 from sinks import erasures, postgres
@@ -59,6 +60,14 @@ def rows(store: Settings, viewer: str) -> int:
         return int(client.query(query).result_rows[0][0])
 
 
+def personal(store: Settings) -> int:
+    """Rows of erased viewers that say something about them."""
+    said = " OR ".join(f"{name} IS NOT NULL" for name in PERSONAL)
+    with connect(store.url("clickhouse")) as client:
+        query = f"SELECT countIf({said}) FROM views WHERE viewer_id LIKE 'erased-%'"
+        return int(client.query(query).result_rows[0][0])
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -90,6 +99,7 @@ def test_a_viewer_is_unlinked_and_queued_for_the_logs(run: Run, store: Settings)
         assert found["requested_by"] == "ticket 1"
         assert ["--logs" in text for text in found["pending"]] == [True]
         assert rows(store, VIEWERS[0]) == 0
+        assert personal(store) == 0
     said = run("--resume")
     assert said.exit_code == 3
     assert "views.scored" in said.stdout
