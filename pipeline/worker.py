@@ -30,7 +30,9 @@ def main(name: str) -> None:
     configured = settings()
     configure_logs(configured.log_level, name)
     if kind == "collector":
-        import_module("pipeline.collector.serve").run(configured, name)
+        serve_events = import_module("pipeline.collector.serve").run
+        _collect_less()
+        serve_events(configured, name)
         return
     try:
         app, feeds = import_module(f"pipeline.apps.{kind}").build(configured, name)
@@ -47,14 +49,18 @@ def main(name: str) -> None:
         await watch.run()
 
     threading.Thread(target=watch.guard, name="watch", daemon=True).start()
-    # What was imported lives for ever; what a block allocates dies with it.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    _collect_less()
     log.info("worker starts", metrics_port=port)
     faust.Worker(
         app, override_logging=False, redirect_stdouts=False, quiet=True, loop=None
     ).execute_from_commandline()
+
+
+def _collect_less() -> None:
+    """What was imported lives for ever; what a block or a request allocates dies with it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 if __name__ == "__main__":

@@ -74,5 +74,5 @@ def to_messages(batch: Batch) -> list[Message]:
         detail = f"more than {MAX_EVENT_BYTES} bytes with what the collector adds"
         batch.turn_away(bad, Refusal.TOO_LARGE.label, detail)
         values = [value for value, is_bad in zip(values, bad, strict=True) if not is_bad]
-    keys = [event.viewer_id.encode() for event in batch.events]
+    keys = [event.viewer_id for event in batch.events]
     return list(zip(keys, values, strict=True))

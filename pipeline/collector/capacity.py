@@ -20,6 +20,7 @@ class Capacity:
         self.most = most_bytes
         self.held = 0
         self._by_key: Counter[str] = Counter()
+        COLLECTOR_BYTES.set_function(lambda: self.held)
 
     @property
     def full(self) -> bool:
@@ -49,7 +50,6 @@ class Capacity:
 
     def _count(self, size: int, key_id: str | None) -> None:
         self.held += size
-        COLLECTOR_BYTES.set(self.held)
         if key_id is not None:
             self._by_key[key_id] += size
             if not self._by_key[key_id]:

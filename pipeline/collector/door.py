@@ -69,6 +69,6 @@ async def opened(settings: Settings, name: str) -> AsyncIterator[Door]:
         finally:
             for task in tasks:
                 task.cancel()
-    left = await asyncio.to_thread(door.kafka.close, settings.collector_timeout_s)
+    left = await door.kafka.close(settings.collector_timeout_s)
     await door.quota.close()
     log.info("door closed", not_acknowledged=left)

@@ -28,10 +28,15 @@ class Flood:
             self._seen.clear()
             self._since = now
         seen, most = self._seen, self._most
+        viewers = [event.viewer_id for event in events]
+        seen.update(viewers)  # counts them in C
+        if max(map(seen.__getitem__, viewers), default=0) <= most:
+            return [False] * len(viewers)
+        seen.subtract(viewers)
         flags = []
-        for event in events:
-            count = seen[event.viewer_id]
+        for viewer in viewers:
+            count = seen[viewer]
             flags.append(count >= most)
             if count < most:
-                seen[event.viewer_id] = count + 1
+                seen[viewer] = count + 1
         return flags

@@ -1,8 +1,8 @@
 """Headers: what is read of a request's, and what every answer carries."""
 
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from random import getrandbits
 from typing import Any
 
 from pipeline.collector.keyring import Keyring
@@ -76,7 +76,7 @@ def with_headers(app: Asgi, keyring: Callable[[], Keyring]) -> Asgi:
         asked = {name: value for name, value in scope["headers"] if name in _ASKED}
         request_id = asked.get(b"x-request-id", b"").decode("latin-1")
         if not _request_id(request_id):
-            request_id = secrets.token_hex(8)
+            request_id = f"{getrandbits(64):016x}"
         scope.setdefault("state", {})["request_id"] = request_id
         extra = [*_SECURITY, (b"x-request-id", request_id.encode())]
         origin = asked.get(b"origin", b"")

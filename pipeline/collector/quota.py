@@ -6,9 +6,10 @@ little to pay per request under load. While Redis is gone each collector counts 
 
 import asyncio
 import hashlib
+import socket
 import time
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import NamedTuple, Self
 
 import structlog
@@ -149,7 +150,7 @@ class Quota:
 
 def _network(address: str) -> bytes:
     """What counts as one client: an IPv4 address, or the /64 that an IPv6 client has for itself."""
-    ip = ip_address(address)
-    if isinstance(ip, IPv6Address):
-        ip = ip.ipv4_mapped or ip
-    return ip.packed if ip.version == 4 else ip.packed[:8]
+    if ":" not in address:
+        return socket.inet_pton(socket.AF_INET, address)
+    ip = IPv6Address(address)
+    return ip.packed[:8] if ip.ipv4_mapped is None else ip.ipv4_mapped.packed
