@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from pipeline.embedded.stack import processes
 from pipeline.embedded.supervisor import environment_of
 from schemas.settings import Settings
 
@@ -80,3 +81,16 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+@contextmanager
+def frozen(stack: Settings, service: str) -> Iterator[Callable[[], None]]:
+    """A service that hangs while it is entered, or until what it gives is called."""
+    pid = {one.name: one.pid for one in processes(stack)}[service]
+    assert pid
+    process = psutil.Process(pid)
+    process.suspend()
+    try:
+        yield process.resume
+    finally:
+        process.resume()
