@@ -1,5 +1,6 @@
 """Topics are created once, and a wrong one is not used."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -8,13 +9,15 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewTopic,
     ResourceType,
 )
 
+from pipeline import topics
 from pipeline.topics import TopicError, ensure_topics
 from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings
-from schemas.topics import RAW, TOPICS
+from schemas.topics import RAW, TOPICS, Topic, rewriting
 
 
 @pytest.fixture
@@ -69,3 +72,18 @@ def test_a_kafka_that_does_not_answer_is_named(
     with pytest.raises(TopicError, match=r"Kafka at 127.0.0.1:1 does not answer: .*refused"):
         ensure_topics(Settings(kafka="kafka://127.0.0.1:1"))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.services
+def test_a_topic_that_is_written_anew_is_left_alone(
+    stack: Settings, admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"anew-{uuid.uuid4().hex[:8]}"
+    wanted = Topic(name, {"message.timestamp.type": "LogAppendTime"})
+    monkeypatch.setattr(topics, "TOPICS", (Topic(RAW, {}), wanted))
+    for one in (name, rewriting(name)):
+        admin.create_topics([NewTopic(one, 1, 1)])[one].result(30)
+    ensure_topics(stack)
+    admin.delete_topics([rewriting(name)])[rewriting(name)].result(30)
+    with pytest.raises(TopicError, match="has 1 partitions"):
+        ensure_topics(stack)
