@@ -61,6 +61,7 @@ async def opened(settings: Settings, name: str) -> AsyncIterator[Door]:
         capacity=Capacity(settings.collector_memory_mb * 1024 * 1024),
         kafka=Kafka(settings),
     )
+    await door.privacy.refresh()  # or the first events would come without hashes
     async with asyncio.TaskGroup() as group:
         watches = (door.keyring.keep_fresh(), door.privacy.keep_fresh(), door.kafka.keep_watch())
         tasks = [group.create_task(watch) for watch in watches]
