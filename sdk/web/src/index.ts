@@ -12,20 +12,20 @@ export type {
   ViewEvent,
 } from "./types.js";
 
+const FIRST = "init comes first";
 let page: ReturnType<typeof startPage> | undefined;
 const tracked = new WeakMap<Element, { said: string; handle: Handle }>();
 
 /**
  * Starts the SDK. Called again, it changes the options.
  *
- * Neither this nor anything else here throws: what is wrong is told to `onProblem` and the console.
+ * Neither this nor anything else here throws: what is wrong with a call is said in the console.
  */
 export function init(options: Options): void {
   safely(() => {
     const { key, endpoint, consent, ...rest } = options;
     // A secret key in a page would be a secret no longer.
-    if (!/^vlpk_/.test(key)) throw Error("key has to be a publishable one, vlpk_…");
-    if (!/^https?:/.test(endpoint)) throw Error("endpoint has to be an http(s) URL");
+    if (!/^vlpk_/.test(key)) throw Error("init wants a publishable key, vlpk_…");
     if (!page) page = startPage({ ...options });
     Object.assign(page.options, rest, { key, endpoint });
     if (consent && consent !== page.options.consent) page.setConsent(consent);
@@ -39,7 +39,7 @@ export function init(options: Options): void {
  */
 export function track(element: Element, details: Details): Handle {
   const found = safely(() => {
-    if (!page) throw Error("track before init");
+    if (!page) throw Error(FIRST);
     const said = JSON.stringify(details);
     const before = tracked.get(element);
     if (before?.said === said) return before.handle;
@@ -63,7 +63,7 @@ export function track(element: Element, details: Details): Handle {
  */
 export function setConsent(consent: Consent): void {
   safely(() => {
-    if (!page) throw Error("setConsent before init: give it to init");
+    if (!page) throw Error(FIRST);
     if (consent !== page.options.consent) page.setConsent(consent);
   })();
 }

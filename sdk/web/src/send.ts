@@ -33,6 +33,7 @@ export function eventSender(queue: Queue, report: Report) {
   /** Until when nothing is sent; and the part of it that the server asked for. */
   let silentUntil = 0;
   let askedUntil = 0;
+  let sentAt = 0;
   let busy = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let wakesAt = Infinity;
@@ -47,12 +48,14 @@ export function eventSender(queue: Queue, report: Report) {
   /** The next batch, of one address and at most `room` bytes, leased; empty where none is due. */
   function take(room: number): Batch {
     const now = Date.now();
+    // It never goes back, whatever is done to the clock.
+    sentAt = Math.max(sentAt, now);
     const entries: Entry[] = [];
     const texts: string[] = [];
     let bytes = 1;
     for (const entry of now < silentUntil ? [] : waiting(now)) {
       if (entry.due > now || (entries[0] && entries[0].url !== entry.url)) continue;
-      const text = JSON.stringify({ ...entry.event, sent_at: now });
+      const text = JSON.stringify({ ...entry.event, sent_at: sentAt });
       const size = new Blob([text]).size + 1;
       // One that is too large for any batch goes alone.
       if (entries.length >= most || (bytes + size > room && (bytes > 1 || room < MOST_BYTES))) break;
@@ -73,6 +76,7 @@ export function eventSender(queue: Queue, report: Report) {
         body,
         keepalive: bytes <= MOST_BYTES,
         credentials: "omit",
+        redirect: "manual",
         signal: AbortSignal.timeout?.(ANSWER_MS),
       });
       if (await settle(entries, answer)) {
@@ -83,7 +87,7 @@ export function eventSender(queue: Queue, report: Report) {
     } catch {
       // No answer.
     }
-    silentUntil = Date.now() + wait + backoffMs(++failures);
+    silentUntil = Date.now() + (wait ? wait + Math.random() * 1000 : backoffMs(++failures));
     // Only what the server asked for binds the next page, too; the network may be back any time.
     askedUntil = wait && silentUntil;
     lease(entries, askedUntil);
@@ -99,7 +103,9 @@ export function eventSender(queue: Queue, report: Report) {
     }
     const final = status >= 400 && status < 500 && status !== 408 && status !== 429;
     if (status !== 202 && !final) return false;
-    const said = await answer.json().catch(() => ({}));
+    const said = (await answer.json().catch(() => 0)) || {};
+    // A 202 of somebody else, who has no list of what was rejected.
+    if (!final && !said.rejected) return false;
     const left = new Set(entries.map(idOf));
     left.forEach(queue.remove);
     for (const { index, reason, detail } of said.rejected ?? []) {
@@ -107,7 +113,7 @@ export function eventSender(queue: Queue, report: Report) {
       if (id && left.delete(id)) report.problem("rejected", `${reason}: ${detail}`, [id]);
     }
     if (!left.size) return true;
-    if (final) report.problem("refused", `${status}: ${said.detail}`, [...left]);
+    if (final) report.problem("refused", `${said.type ?? status}: ${said.detail}`, [...left]);
     else report.accepted([...left]);
     return true;
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
@@ -9,14 +10,15 @@ import { event } from "./events.js";
 import { fakeStorage } from "./fake_storage.js";
 
 type Sent = ViewEvent & { sent_at: number };
-type Answer = { status: number; headers?: Record<string, string>; body?: unknown } | "none";
+type Headers = Record<string, string>;
+type Answer = { status: number; headers?: Headers; body?: unknown; text?: string } | "none";
 const ACCEPT: Answer = { status: 202, body: { accepted: 1, rejected: [] } };
 
 // The timers of a page die with it; here they would keep the process.
 const { setTimeout: plainTimeout } = globalThis;
 globalThis.setTimeout = ((run: () => void, ms: number) => {
   const timer = plainTimeout(run, ms);
-  return ms > 10_000 ? timer.unref() : timer;
+  return ms > 100 ? timer.unref() : timer;
 }) as typeof setTimeout;
 
 let cleanups: (() => void)[] = [];
@@ -35,7 +37,7 @@ async function collector(...answers: Answer[]) {
     const answer = answers.shift() ?? ACCEPT;
     if (answer === "none") return void request.socket.destroy();
     response.writeHead(answer.status, answer.headers);
-    response.end(JSON.stringify(answer.body ?? {}));
+    response.end(answer.text ?? JSON.stringify(answer.body ?? {}));
   });
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   cleanups.push(() => {
@@ -206,3 +208,90 @@ test("an open view is not sent by its own page, however late", async () => {
   await until(() => accepted.length === 1);
   assert.deepEqual(batches.map(ids), [[event(2).event_id]]);
 });
+
+test("sent_at never goes back, whatever is done to the clock", () => {
+  const sent: Sent[][] = [];
+  const sendBeacon = (_: string, body: string) => sent.push(JSON.parse(body)) > 0;
+  Object.defineProperty(globalThis, "navigator", { value: { sendBeacon }, configurable: true });
+  const now = Date.now;
+  cleanups.push(() => (Date.now = now));
+  const { queue, sender } = client();
+  queue.put({ url: "u", due: 0, event: event(1) });
+  sender.leave(true);
+  Date.now = () => now() - 3_600_000;
+  queue.put({ url: "u", due: 0, event: event(1) });
+  sender.leave(true);
+  assert.equal(sent.length, 2);
+  assert.equal(sent[0]![0]!.sent_at, sent[1]![0]!.sent_at);
+});
+
+test("what the browser has no room for stays in the queue", () => {
+  let room = 2;
+  const sendBeacon = () => room-- > 0;
+  Object.defineProperty(globalThis, "navigator", { value: { sendBeacon }, configurable: true });
+  const { queue, sender } = client();
+  for (const n of numbers(0, 120)) queue.put({ url: "u", due: 0, event: event(n) });
+  sender.leave(true);
+  const due = queue.entries(Date.now()).filter((entry) => !entry.due);
+  assert.equal(due.length, 20, "two beacons of 50 are under way");
+});
+
+interface Case {
+  name: string;
+  events: number;
+  now_ms: number;
+  status: number | null;
+  headers: Headers;
+  body: string;
+  expect: {
+    action: "settle" | "retry" | "halve" | "give_up";
+    not_before_ms?: number;
+    reason?: string;
+    rejected?: Record<string, string>;
+  };
+}
+const vectors = JSON.parse(readFileSync("../vectors/answers.json", "utf8")) as { cases: Case[] };
+
+for (const { name, events, now_ms, status, headers, body, expect } of vectors.cases) {
+  test(`protocol, answers: ${name}`, async () => {
+    hurry();
+    const given = { ...headers };
+    const date = Date.parse(given["Retry-After"] ?? "");
+    // Dates are those of the vectors' own present.
+    if (date > 1e12) given["Retry-After"] = new Date(Date.now() + date - now_ms).toUTCString();
+    const { url, batches } = await collector(
+      status === null ? "none" : { status, headers: given, text: body },
+    );
+    const { queue, sender, accepted, problems } = client();
+    const ids = numbers(0, events).map((n) => event(n).event_id);
+    for (const n of numbers(0, events)) queue.put({ url, due: 0, event: event(n) });
+    sender.wake(0);
+    const left = () => queue.entries(Date.now()).length;
+    const told = () => problems.flatMap(([, , of]) => of);
+    await until(() => batches.length > 0);
+    if (expect.action === "retry") {
+      if (expect.not_before_ms) {
+        const asked = Date.now() + expect.not_before_ms;
+        await until(() => Math.abs(queue.entries(Date.now())[0]!.due - asked) < 1500);
+        assert.equal(batches.length, 1);
+      } else await until(() => accepted.length === events);
+      assert.deepEqual(told(), []);
+      return;
+    }
+    await until(() => left() === 0 && accepted.length + told().length === events);
+    if (expect.action === "halve") {
+      assert.deepEqual(accepted, ids);
+      assert.ok(batches.slice(1).every((batch) => batch.length <= Math.ceil(events / 2)));
+      return;
+    }
+    const rejected = Object.entries(expect.rejected ?? {});
+    const givenUp = expect.action === "give_up" && !rejected.length;
+    assert.equal(batches.length, 1);
+    assert.equal(accepted.length, givenUp ? 0 : events - rejected.length);
+    for (const [index, reason] of rejected) {
+      const found = problems.find(([, , of]) => of.includes(ids[Number(index)]!));
+      assert.ok(found?.[0] === "rejected" && found[1].startsWith(`${reason}: `));
+    }
+    if (givenUp) assert.equal(problems[0]![0], "refused");
+  });
+}
