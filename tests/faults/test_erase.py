@@ -173,7 +173,6 @@ def send(settings: Settings, viewer: str, client: Client, **changes: Any) -> Non
 def test_nothing_is_left_and_nothing_is_missing(
     services: Settings, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    began = time.monotonic()
     seed = request.config.getoption("--seed") or 0
     traffic, labels, catalogue = (tmp_path / name for name in ("t.gz", "l.gz", "c.jsonl"))
     simulate(EVENTS, seed, traffic, labels, catalogue)
@@ -197,7 +196,6 @@ def test_nothing_is_left_and_nothing_is_missing(
     assert named_in_logs(services, SCORED, viewer) > 0
     assert named_in_logs(services, REJECTED, viewer) > 0
 
-    print(f"{time.monotonic() - began:.0f} s")
     # Out of ClickHouse, with all workers at work.
     eraser = Eraser(services, tmp_path, seed)
     (report,) = eraser.harmed("--viewer", viewer, kills=4, most=25)
@@ -208,7 +206,6 @@ def test_nothing_is_left_and_nothing_is_missing(
     after = known(services, client, viewer)
     assert after == before
 
-    print(f"{time.monotonic() - began:.0f} s")
     # Late events of the same viewer are nobody's: the accepted one, and the one that is refused.
     send(services, viewer, client, event_id="event-that-is-late-1")
     send(services, viewer, client, event_id="event-that-is-refused-2", watch_ms=-1)
@@ -221,7 +218,6 @@ def test_nothing_is_left_and_nothing_is_missing(
     assert named_in_logs(services, REJECTED, viewer) == refused
     before = known(services, client, viewer)
 
-    print(f"{time.monotonic() - began:.0f} s")
     # A ClickHouse that is made anew from a log that still names them.
     stop_workers(services, ["store"])
     database = client.query("SELECT currentDatabase()").result_rows[0][0]
@@ -232,7 +228,6 @@ def test_nothing_is_left_and_nothing_is_missing(
     assert named_in_tables(services, client, viewer) == []
     assert known(services, client, viewer) == before
 
-    print(f"{time.monotonic() - began:.0f} s")
     # Out of the logs: not while workers run.
     with pytest.MonkeyPatch.context() as patch, postgres.connect(services) as conn:
         patch.setattr(logs, "_LEAVE_S", 0.0)
@@ -241,18 +236,15 @@ def test_nothing_is_left_and_nothing_is_missing(
         assert erasures.open_rewrite(conn) is None
     stop_workers(services)
     whole = messages(services, SCORED)
-    print(f"{time.monotonic() - began:.0f} s stopped")
     reports = eraser.harmed("--logs", kills=6, most=120)
     print(eraser.story)
     assert [one["state"] for one in reports] in (["complete"], [])
     assert named_in_logs(services, SCORED, viewer) == 0
     assert named_in_logs(services, REJECTED, viewer) == 0
-    print(f"{time.monotonic() - began:.0f} s logs")
     shapes = [[m._replace(value=None) for m in partition] for partition in whole]
     again = messages(services, SCORED)
     assert [[m._replace(value=None) for m in partition] for partition in again] == shapes
 
-    print(f"{time.monotonic() - began:.0f} s")
     # Everything goes on where it was, also from the log alone.
     for snapshot in (services.data / "snapshots").glob("*.npz"):
         snapshot.unlink()
