@@ -17,10 +17,11 @@ _PAGE = _HERE.parent / "docs" / "performance.md"
 
 STAGES = (
     *("read", "vanilla", "score", "restore", "store", "book", "book_pairs", "ledger", "draft"),
-    *("chain", "end_to_end", "latency"),
+    *("chain", "end_to_end", "latency", "collector"),
 )
 _NEED_THE_LOG = {"restore", "store", "book"}
-_WITHOUT_THE_LOG = {"book_pairs", "ledger", "draft", "chain", "end_to_end", "latency"}
+_WITHOUT_THE_LOG = {"book_pairs", "ledger", "draft", "chain", "end_to_end", "latency", "collector"}
+_WITHOUT_TRAFFIC = {"collector"}
 _LATENCY_S = 20
 
 
@@ -68,6 +69,7 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
     from bench import (
         book,
         chain,
+        collector,
         draft,
         end_to_end,
         latency,
@@ -96,7 +98,8 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
         console.print(f"[dim]{datetime.now(UTC):%H:%M:%S}[/] {what}")
 
     half = events // 2
-    with world(events + 2 * half, say) as here:
+    simulated = events + 2 * half if set(stages) - _WITHOUT_TRAFFIC else 1_000
+    with world(simulated, say) as here:
         settings = here.settings
         if set(stages) - _WITHOUT_THE_LOG:
             say(f"sending {events:,} events")
@@ -141,6 +144,8 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
                     messages = list(here.next(min(half, int(rate * _LATENCY_S))))
                     say(f"latency, at {rate:,.0f} events/s")
                     found["latency"] = latency.measure(settings, messages, rate)
+        if "collector" in stages:
+            found["collector"] = collector.measure(settings, events, say)
     return results
 
 

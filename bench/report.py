@@ -7,19 +7,14 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from bench.collector_report import of_100, share_of_slower, sheets_of_collector
+from bench.sheet import Sheet, figure
+
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 Results = dict[str, Any]
 """What `bench/results/*.json` holds: `machine`, `commit`, `date`, `stages` by name."""
 
 _VANILLA = ("vanilla_per_event", "vanilla_take_1000")
-
-
-class Sheet(NamedTuple):
-    """A table; the first column is text, the others are figures."""
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
 
 
 class Target(NamedTuple):
@@ -68,6 +63,18 @@ TARGETS = (
     Target("book, 10,000 pairs, views/s", 100_000, True, lambda s: s["book_pairs"]["per_s"]),
     Target("draft over 100,000 promoters, s", 30, False, lambda s: s["draft"]["draft_s"]),
     Target("verifying the chain, rows/s", 200_000, True, lambda s: s["chain"]["verify_per_s"]),
+    Target(
+        "collector, batches of 100, events per CPU-second",
+        60_000,
+        True,
+        lambda s: of_100(s["collector"])["per_cpu_s"],
+    ),
+    Target(
+        "the same ÷ the slower of an empty handler and the producer alone",
+        0.5,
+        True,
+        lambda s: share_of_slower(s["collector"], of_100(s["collector"])),
+    ),
 )
 
 
@@ -82,6 +89,7 @@ def sheets(results: Results) -> list[Sheet]:
         _ledger(stages),
         _payouts(stages),
         _latency(stages),
+        *sheets_of_collector(stages.get("collector")),
     ]
     return [sheet for sheet in made if sheet.rows]
 
@@ -217,11 +225,6 @@ def _latency(stages: Results) -> Sheet:
         f"(ClickHouse asked every {one['resolution_s'] * 1000:.0f} ms)"
     )
     return Sheet(title, ["seconds", "p50", "p99"], rows)
-
-
-def figure(value: float) -> str:
-    """A number with the digits that mean something."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def show(results: Results) -> None:

@@ -70,3 +70,8 @@ def is_v4(address: Keys) -> npt.NDArray[np.bool_]:
 def prefix_of(address: Keys) -> Keys:
     """The /24 (IPv4) or /48 (IPv6) that an address belongs to, uint64[n]; 0 where unknown."""
     return np.where(address < np.uint64(_V4_END), address >> np.uint64(8), address >> np.uint64(16))
+
+
+def prefix_of_one(address: int) -> int:
+    """As `prefix_of`, of one address."""
+    return address >> (8 if address < _V4_END else 16)

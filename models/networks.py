@@ -6,6 +6,7 @@ they are files of the operator's, read again when they change.
 
 import bisect
 import ipaddress
+import socket
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -109,9 +110,12 @@ class Networks:
     def class_of(self, address: str) -> Network | None:
         """What an address belongs to; None where it is no address or a list is missing."""
         try:
-            number, _ = _range(address)
-        except ValueError:
+            packed = socket.inet_pton(
+                socket.AF_INET6 if ":" in address else socket.AF_INET, address
+            )
+        except (OSError, ValueError):
             return None
+        number = int.from_bytes(packed, "big") + (_V4_IN_V6 if len(packed) == 4 else 0)
         for name in _ORDER:
             if name in self._lists and self._lists[name].holds(number):
                 return name

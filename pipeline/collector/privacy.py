@@ -10,9 +10,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
-import numpy as np
-
-from models.address import address_of, prefix_of
+from models.address import address_of, prefix_of_one
 from models.networks import Networks
 from pipeline.collector.salts import DAY_MS, Salts
 from schemas.settings import Settings
@@ -107,9 +105,7 @@ def _origin(networks: Networks, salt: bytes | None, is_raw: bool, address: str) 
     # The numbers that judging would make of the raw address: of IPv6 its /64.
     return Origin(
         ip_hash=_keyed_hash(salt, b"address", number),
-        ip_prefix_hash=_keyed_hash(
-            salt, b"prefix", int(prefix_of(np.array([number], np.uint64))[0])
-        ),
+        ip_prefix_hash=_keyed_hash(salt, b"prefix", prefix_of_one(number)),
         network=network,
     )
 
