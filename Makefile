@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JARS := $(VENV)/share/viewledger/kafka
+WEB := sdk/web
+NPM := npm --prefix $(WEB) --loglevel=error --no-progress
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench faults lock clean
@@ -10,7 +12,7 @@ JARS := $(VENV)/share/viewledger/kafka
 help:            ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-install: $(VENV)/.installed $(JARS)/.installed   ## .venv with the locked packages and the Kafka jars
+install: $(VENV)/.installed $(JARS)/.installed $(WEB)/dist/viewledger.min.js   ## .venv with the locked packages, the Kafka jars, the browser SDK
 
 $(VENV)/.installed: requirements.lock pyproject.toml sdk/python/pyproject.toml
 	@scripts/prerequisites $(PYTHON)
@@ -24,6 +26,14 @@ $(JARS)/.installed: pom.xml | $(VENV)/.installed
 	@rm -rf $(JARS) && mkdir -p $(JARS)
 	mvn --quiet --batch-mode -Dstyle.color=never dependency:copy-dependencies -DoutputDirectory=$(JARS)
 	@touch $@
+
+$(WEB)/node_modules/.installed: $(WEB)/package-lock.json | $(VENV)/.installed
+	@scripts/prerequisites $(PYTHON)
+	$(NPM) ci
+	@touch $@
+
+$(WEB)/dist/viewledger.min.js: $(WEB)/node_modules/.installed $(WEB)/package.json $(wildcard $(WEB)/src/*.ts $(WEB)/scripts/*.mjs)
+	$(NPM) run --silent build
 
 demo: install    ## the whole pipeline on embedded real services, with a summary
 	$(BIN)/viewledger demo
@@ -45,4 +55,4 @@ lock:            ## resolve the dependencies anew into requirements.lock
 	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package viewledger-sdk --upgrade --quiet -o requirements.lock
 
 clean:           ## remove what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(WEB)/node_modules $(WEB)/dist

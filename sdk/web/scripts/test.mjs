@@ -18,7 +18,7 @@ try {
     outExtension: { ".js": ".mjs" },
   });
   const files = tests.map((name) => `${out}/${name.replace(/\.ts$/, ".mjs")}`);
-  const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-timeout=20000", ...files], {
+  const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-timeout=20000", "--test-reporter=dot", ...files], {
     stdio: "inherit",
   });
   process.exitCode = run.status ?? 1;
