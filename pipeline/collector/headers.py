@@ -21,6 +21,7 @@ _HINTS = {
 _MAX_HINTS = 512
 _MAX_TRACESTATE = 512
 _SECURITY = [
+    (b"server", b"viewledger"),  # else the server adds what it is
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
