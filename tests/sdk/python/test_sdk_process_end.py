@@ -1,15 +1,17 @@
 """What a client does when its process ends, forks, or forgets it."""
 
+import asyncio
 import os
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 from support.scripted_door import SECRET_KEY
 from support.sdk_clients import VIEW
 
-from viewledger_sdk import Client, ClientClosed
+from viewledger_sdk import AsyncClient, Client, ClientClosed
 
 
 def test_at_the_end_of_the_process_all_is_sent(door):
@@ -56,3 +58,22 @@ def test_a_forked_client_says_so(door):
         client.track(VIEW)
     assert b"before a fork" in said
     assert len(door.accepted()) == 1
+
+
+def test_without_a_loop_nothing_is_queued(door):
+    client = AsyncClient(door.url, SECRET_KEY)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        client.track(VIEW)
+    assert client.unsettled == 0
+    asyncio.run(client.close())
+
+
+def test_a_flush_that_a_close_interrupts_says_no():
+    client = Client("http://127.0.0.1:9", SECRET_KEY, on_problem=lambda problem: None)
+    client.track(VIEW)
+    said = []
+    waiting = threading.Thread(target=lambda: said.append(client.flush(30)))
+    waiting.start()
+    client.close(0.2)
+    waiting.join()
+    assert said == [False]

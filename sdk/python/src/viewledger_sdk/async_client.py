@@ -53,12 +53,14 @@ class AsyncClient:
 
     def track(self, view: View | Mapping[str, Any] | None = None, /, **more: Any) -> str:
         """Queues a view and returns its `event_id`, without waiting. As `Client.track`."""
+        self._start()
         event_id = self._outbox.add(view, more)
         self._wake()
         return event_id
 
     def forward(self, event: bytes) -> None:
         """Queues an event that somebody else made. As `Client.forward`."""
+        self._start()
         self._outbox.add_raw(event)
         self._wake()
 
@@ -80,8 +82,8 @@ class AsyncClient:
         """Sends what is left, and stops. As `Client.close`."""
         if self._outbox.closed:
             return not self._outbox.queue.unsettled
-        self._outbox.closed = True
         self._start()
+        self._outbox.closed = True
         self._notify()
         done = False
         try:
@@ -122,7 +124,8 @@ class AsyncClient:
         await self.close()
 
     def _start(self) -> None:
-        if not self._tasks:
+        """Raises RuntimeError where no event loop runs."""
+        if not self._tasks and not self._outbox.closed:
             loop = asyncio.get_running_loop()
             self._tasks = [
                 loop.create_task(self._work(), name=f"viewledger-{i}")
@@ -130,7 +133,6 @@ class AsyncClient:
             ]
 
     def _wake(self) -> None:
-        self._start()
         if self._outbox.queue.waiting in (1, self._outbox.options.batch_size):
             self._notify()
 

@@ -116,9 +116,10 @@ class Client:
                 return not self._outbox.queue.unsettled
             last = self._outbox.hurry()
             self._changed.notify_all()
-            return self._changed.wait_for(
+            self._changed.wait_for(
                 lambda: self._stopped or self._outbox.queue.settled_up_to(last), timeout
             )
+            return not self._stopped and self._outbox.queue.settled_up_to(last)
 
     def close(self, timeout: float | None = 10.0) -> bool:
         """Sends what is left, and stops. Also called when the process ends normally.
