@@ -1,63 +1,21 @@
 """The browser SDK in a real Chromium, in front of a collector that writes down what it gets."""
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page
+from support.browser import Recorder, begin, near, play, stored, told, until, wake_the_queue
 
 from schemas.view import View
 
-from .conftest import Recorder, until
-
 Tab = Callable[[str], Page]
 pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
-TOLERANCE_MS = 400
-"""Frames and timers of a machine that does other things, too."""
-
-
-def begin(page: Page, recorder: Recorder, film: int = 60, **options: Any) -> None:
-    page.evaluate("film => film ? window.film(film) : null", film)
-    page.evaluate("options => start(options)", {"endpoint": recorder.url, **options})
-
-
-def play(page: Page, ms: int) -> None:
-    """Plays until so much more was watched."""
-    before = page.evaluate("progress")
-    page.evaluate("video.play()")
-    page.wait_for_function(f"progress >= {before + ms}", polling=20)
-
-
-def near(watched: float, progress: float) -> None:
-    assert abs(watched - progress) <= TOLERANCE_MS, (watched, progress)
-
-
-def told(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = page.evaluate("told")
-    assert found["errors"] == []
-    return found
-
-
-def stored(page: Page) -> list[str]:
-    """The keys of what waits to be sent."""
-    keys: list[str] = page.evaluate("Object.keys(localStorage)")
-    return [key for key in keys if key.startswith("viewledger:event:")]
-
-
-def wake_the_queue(page: Page) -> None:
-    """As if the minute in which an event is left alone had passed."""
-    page.evaluate(
-        """() => { for (const key of Object.keys(localStorage)) {
-            if (!key.startsWith("viewledger:event:")) continue;
-            localStorage[key] = JSON.stringify({ ...JSON.parse(localStorage[key]), due: 0 });
-        } dispatchEvent(new Event("online")); }"""
-    )
 
 
 def test_a_film_watched_to_its_end_is_one_view(site: str, recorder: Recorder, tab: Tab) -> None:
     page = tab(f"{site}/page.html?mail=x@y.example")
-    begin(page, recorder, film=3)
+    begin(page, recorder.url, film=3)
     page.evaluate("follow(video, {attrs: {place: 'top'}})")
     page.evaluate("video.play()")
     until(recorder.ids, "no view", page)
@@ -86,7 +44,7 @@ def test_a_short_pause_is_the_same_view_and_a_long_one_ends_it(
     site: str, recorder: Recorder, tab: Tab
 ) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 1000)
     page.evaluate("video.pause()")
@@ -105,7 +63,7 @@ def test_a_short_pause_is_the_same_view_and_a_long_one_ends_it(
 
 def test_loops_seeks_speed_and_taps(site: str, recorder: Recorder, tab: Tab) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder, film=1)
+    begin(page, recorder.url, film=1)
     page.evaluate("video.loop = true; window.handle = follow()")
     play(page, 2500)
     page.mouse.click(20, 20)
@@ -137,7 +95,7 @@ def test_a_hidden_tab_ends_the_view_and_coming_back_is_the_next(
     site: str, recorder: Recorder, tab: Tab
 ) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 1500)
     other = tab(f"{site}/elsewhere")
@@ -160,7 +118,7 @@ def test_closing_the_page_loses_nothing(
     site: str, recorder: Recorder, tab: Tab, consent: str | None
 ) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder, **({"consent": consent} if consent else {}))
+    begin(page, recorder.url, **({"consent": consent} if consent else {}))
     page.evaluate("follow()")
     play(page, 1500)
     progress = page.evaluate("progress")
@@ -171,7 +129,7 @@ def test_closing_the_page_loses_nothing(
     near(event["watch_ms"], progress)
     assert event.get("consent") == consent
     # Whether it came is not known to the next page: it asks again, under the same id.
-    begin(next_page, recorder)
+    begin(next_page, recorder.url)
     wake_the_queue(next_page)
     until(lambda: stored(next_page) == [], "still queued", next_page)
     assert len(recorder.ids()) == 1
@@ -179,12 +137,12 @@ def test_closing_the_page_loses_nothing(
 
 def test_reload_in_the_middle(site: str, recorder: Recorder, tab: Tab) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 1500)
     progress = page.evaluate("progress")
     page.reload()
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 1000)
     page.evaluate("video.pause()")
@@ -204,12 +162,12 @@ def test_reload_before_the_answer_sends_the_same_event_again(
 ) -> None:
     recorder.answers += [(503, {})] * 2
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 800)
     page.reload()
     until(lambda: recorder.requests, "nothing was sent", page)
-    begin(page, recorder)
+    begin(page, recorder.url)
     for _ in range(3):
         wake_the_queue(page)
         page.wait_for_timeout(300)
@@ -223,7 +181,7 @@ def test_offline_and_back(
     site: str, recorder: Recorder, tab: Tab, chromium: BrowserContext
 ) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 800)
     chromium.set_offline(True)
@@ -244,7 +202,7 @@ def test_closed_while_offline_is_sent_by_the_next_page(
     site: str, recorder: Recorder, tab: Tab, chromium: BrowserContext
 ) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 800)
     progress = page.evaluate("progress")
@@ -252,7 +210,7 @@ def test_closed_while_offline_is_sent_by_the_next_page(
     page.close()
     chromium.set_offline(False)
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     wake_the_queue(page)
     until(recorder.ids, "lost", page)
     (event,) = recorder.events()
@@ -262,7 +220,7 @@ def test_closed_while_offline_is_sent_by_the_next_page(
 def test_503_is_tried_again_when_it_says(site: str, recorder: Recorder, tab: Tab) -> None:
     recorder.answers += [(503, {"Retry-After": "2"})]
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("window.handle = follow()")
     play(page, 500)
     page.evaluate("handle.stop()")
@@ -278,7 +236,7 @@ def test_a_post_counts_while_half_of_it_can_be_seen(
     site: str, recorder: Recorder, tab: Tab
 ) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder, film=0)
+    begin(page, recorder.url, film=0)
     page.evaluate("follow(post)")
     page.wait_for_timeout(1500)
     page.evaluate("scrollTo(0, 180 + 100)")
@@ -297,7 +255,7 @@ def test_a_post_counts_while_half_of_it_can_be_seen(
 
 def test_single_page_applications(site: str, recorder: Recorder, tab: Tab) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow().stop(); follow(); follow()")
     play(page, 1000)
     page.evaluate("video.remove()")
@@ -321,7 +279,7 @@ def test_single_page_applications(site: str, recorder: Recorder, tab: Tab) -> No
 
 def test_back_and_forward_through_the_cache(site: str, recorder: Recorder, tab: Tab) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 1000)
     progress = page.evaluate("progress")
@@ -344,14 +302,14 @@ def test_back_and_forward_through_the_cache(site: str, recorder: Recorder, tab: 
 
 def test_a_crash_loses_a_few_seconds_at_most(site: str, recorder: Recorder, tab: Tab) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 7000)
     assert len(stored(page)) == 1
     with page.expect_event("crash"), pytest.raises(Error):
         page.goto("chrome://crash", timeout=5000)
     page = tab(f"{site}/page.html")
-    begin(page, recorder)
+    begin(page, recorder.url)
     wake_the_queue(page)
     until(recorder.ids, "lost", page)
     (event,) = recorder.events()
@@ -360,7 +318,7 @@ def test_a_crash_loses_a_few_seconds_at_most(site: str, recorder: Recorder, tab:
 
 def test_without_consent_nothing_is_stored(site: str, recorder: Recorder, tab: Tab) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder, consent="denied")
+    begin(page, recorder.url, consent="denied")
     page.evaluate("follow()")
     play(page, 600)
     page.evaluate("video.pause()")
@@ -431,7 +389,7 @@ def test_two_tabs_send_each_view_once(site: str, recorder: Recorder, tab: Tab) -
     pages = [tab(f"{site}/page.html") for _ in range(2)]
     for page in pages:
         page.bring_to_front()
-        begin(page, recorder)
+        begin(page, recorder.url)
         page.evaluate("window.handle = follow()")
         play(page, 500)
         page.evaluate("handle.stop()")
