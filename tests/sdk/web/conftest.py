@@ -34,7 +34,7 @@ def bundle() -> Path:
     return BUNDLE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """A window with tabs, of which only one is visible.
 
