@@ -57,7 +57,6 @@ class _Record(NamedTuple):
 
 _decode_many = msgspec.json.Decoder(list[Incoming]).decode
 _decode_one = msgspec.json.Decoder(Incoming).decode
-_decode_lines = msgspec.json.Decoder(Incoming).decode_lines
 _event_id_characters = re.compile(EVENT_ID_PATTERN).fullmatch
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -68,17 +67,21 @@ def decode(body: bytes, lines: bool) -> Batch:
     Raises:
         ProblemError: the body as a whole is wrong.
     """
-    try:
-        events = (_decode_lines if lines else _decode_many)(body)
-        batch = Batch(events, list(range(len(events))))
-    except _UNREADABLE:
-        batch = _decode_each(split(body, lines))
+    batch = _decode_each(split(body, lines=True)) if lines else _decode_array(body)
     check_count(len(batch.events) + len(batch.rejected))
     if not _event_id_characters("".join([event.event_id for event in batch.events])):
         bad = [not _event_id_characters(event.event_id) for event in batch.events]
         detail = "event_id has characters other than A-Z a-z 0-9 _ -"
         batch.turn_away(bad, Refusal.INVALID_ID.label, detail)
     return batch
+
+
+def _decode_array(body: bytes) -> Batch:
+    try:
+        events = _decode_many(body)
+    except _UNREADABLE:
+        return _decode_each(split(body, lines=False))
+    return Batch(events, list(range(len(events))))
 
 
 def _decode_each(raw: list[bytes]) -> Batch:

@@ -93,8 +93,6 @@ def test_score_judges_events_so(case):
 
 @cases("events")
 def test_the_collector_judges_events_so(case):
-    if case["name"] == "two events in one":
-        pytest.xfail("the collector takes both events of one line of NDJSON")
     batch = decode_body(value_of(case), lines=True)
     # What is too large with all that the collector knows of it is found out later.
     if case["reason"] != "too_large":

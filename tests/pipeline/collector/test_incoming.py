@@ -69,6 +69,13 @@ def test_a_bad_line_is_not_the_end_of_the_others() -> None:
     assert [(one.index, one.reason) for one in batch.rejected] == [(1, "not_json")]
 
 
+def test_a_line_is_an_event_and_an_event_is_a_line() -> None:
+    one = json.dumps(make_event())
+    batch = decode(f"{one}{one}\n{one[:40]}\n{one[40:]}\n".encode(), lines=True)
+    assert batch.events == []
+    assert [rejected.index for rejected in batch.rejected] == [0, 1, 2]
+
+
 @given(st.lists(st.booleans(), min_size=1, max_size=20))
 def test_turning_away_loses_no_event(flags: list[bool]) -> None:
     body = json.dumps([make_event(event_id=f"event-{n:012}") for n in range(len(flags))])
