@@ -8,7 +8,8 @@ import { watch, type Page, type Watched } from "./view.js";
 
 /** What runs in one page: its views, their queue and the sending. `options` may be changed. */
 export function startPage(options: Options) {
-  let who = identity(options.consent);
+  let who: ReturnType<typeof identity>;
+  let stores = true;
   let unloaded = false;
   let beat: ReturnType<typeof setInterval> | undefined;
   const awake = new Set<Watched>();
@@ -22,8 +23,7 @@ export function startPage(options: Options) {
     tell(options.onProblem ?? console.warn, { kind, detail, eventIds });
   }
 
-  const stores = () => options.consent !== "denied";
-  const queue = eventQueue(() => (stores() ? localStorage : undefined), problem);
+  const queue = eventQueue(() => (stores ? localStorage : undefined), problem);
   const sender = eventSender(queue, {
     accepted: (ids) => tell(options.onAccepted, ids),
     problem,
@@ -41,7 +41,7 @@ export function startPage(options: Options) {
       beat ??= setInterval(lookAtAll, 1000);
     },
     save(event) {
-      if (!stores()) return;
+      if (!stores) return;
       sender.held.add(event.event_id);
       queue.put({ url: url(), due: Date.now() + LEASE_MS, event });
     },
@@ -70,6 +70,24 @@ export function startPage(options: Options) {
     if (page.visible()) sender.wake(flushMs());
     else sender.leave(unloaded);
   });
+
+  function setConsent(consent: Consent | undefined): void {
+    // A view belongs to one viewer with one will.
+    awake.forEach((watched) => watched.close());
+    const waiting = queue.entries(Date.now());
+    const may = consent !== "denied";
+    if (may !== stores) {
+      // What was agreed to is still sent, but not from the store.
+      for (const entry of waiting) queue.remove(entry.event.event_id);
+      stores = may;
+      waiting.forEach(queue.put);
+    }
+    options.consent = consent;
+    who = identity(consent);
+    lookAtAll();
+  }
+
+  setConsent(options.consent);
   addEventListener("visibilitychange", onSight);
   addEventListener("pagehide", onSight);
   addEventListener("pageshow", onSight);
@@ -85,15 +103,6 @@ export function startPage(options: Options) {
       page.wake(watched);
       return watched;
     },
-    setConsent(consent: Consent): void {
-      // A view belongs to one viewer with one will.
-      awake.forEach((watched) => watched.close());
-      const waiting = queue.entries(Date.now());
-      for (const entry of waiting) queue.remove(entry.event.event_id);
-      options.consent = consent;
-      who = identity(consent);
-      waiting.forEach(queue.put);
-      lookAtAll();
-    },
+    setConsent,
   };
 }

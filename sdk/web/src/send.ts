@@ -138,8 +138,9 @@ export function eventSender(queue: Queue, report: Report) {
     } catch {
       // Some frames may not lock.
       await drain();
+    } finally {
+      busy = false;
     }
-    busy = false;
     const now = Date.now();
     const next = Math.min(...waiting(now).map((entry) => Math.max(entry.due, silentUntil)));
     if (next < Infinity) wake(Math.max(next - now, pause));

@@ -95,8 +95,8 @@ def test_a_hidden_tab_ends_the_view_and_coming_back_is_the_next(
     site: str, recorder: Recorder, tab: Tab
 ) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder.url)
-    page.evaluate("follow()")
+    begin(page, recorder.url, idleSeconds=60)
+    page.evaluate("window.handle = follow()")
     play(page, 1500)
     other = tab(f"{site}/elsewhere")
     assert page.evaluate("document.visibilityState") == "hidden"
@@ -105,7 +105,7 @@ def test_a_hidden_tab_ends_the_view_and_coming_back_is_the_next(
     other.wait_for_timeout(1500)
     page.bring_to_front()
     play(page, 1000)
-    page.evaluate("video.pause()")
+    page.evaluate("handle.stop()")
     until(lambda: len(recorder.ids()) == 2, "no second view", page)
     one, two = recorder.events()
     near(one["watch_ms"], hidden)
@@ -337,6 +337,23 @@ def test_without_consent_nothing_is_stored(site: str, recorder: Recorder, tab: T
     assert [event["consent"] for event in events] == ["denied", "granted", "denied"]
     assert len({event["viewer_id"] for event in events}) == 3
     near(sum(event["watch_ms"] for event in events), page.evaluate("progress"))
+
+
+def test_what_waits_when_the_viewer_says_no_is_sent_and_no_longer_stored(
+    site: str, recorder: Recorder, tab: Tab
+) -> None:
+    recorder.answers += [(503, {"Retry-After": "2"})]
+    page = tab(f"{site}/page.html")
+    begin(page, recorder.url)
+    page.evaluate("window.handle = follow()")
+    play(page, 500)
+    page.evaluate("handle.stop()")
+    until(lambda: recorder.requests, "not tried", page)
+    page.reload()
+    assert len(stored(page)) == 1
+    begin(page, recorder.url, film=0, consent="denied")
+    assert page.evaluate("Object.keys(localStorage)") == []
+    until(recorder.ids, "lost", page)
 
 
 def test_where_stores_are_forbidden_views_are_still_sent(
