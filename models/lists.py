@@ -91,7 +91,7 @@ def impossible(batch: Batch) -> Bools:
     with np.errstate(invalid="ignore"):
         tapping = batch.interactions > 10 + _MAX_TAPS_PER_S * watch / 1e3
     return (
-        (watch > duration * _MAX_LOOPS)
+        ((duration > 0) & (watch > duration * _MAX_LOOPS))  # a length of 0 is not known
         | (watch > _MAX_WATCH_MS)
         | tapping
         | (batch.send_delay_ms < -_CLOCK_STEP_MS)

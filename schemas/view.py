@@ -56,7 +56,7 @@ class View(msgspec.Struct, gc=False, kw_only=True):
     occurred_at: Annotated[Millis, Meta(description="client clock")]
     sent_at: Annotated[Millis, Meta(description="client clock, new on every retry")]
     watch_ms: Annotated[DurationMs, Meta(description="time watched")]
-    duration_ms: Annotated[DurationMs, Meta(description="length of the video")]
+    duration_ms: Annotated[DurationMs, Meta(description="length of the video, 0: none")]
     visible_pct: Annotated[Percent, Meta(description="share of the player that was visible")]
     received_at: Annotated[
         Millis | None, Meta(description="set by the collector; else the log time")

@@ -12,7 +12,10 @@ from pipeline.cli.problems import Problem, service_problems
 from schemas.settings import Settings, settings
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from pipeline.demo import Caught, Earned
+    from pipeline.demo_door import Seen
 
 _SEED = 7
 _FEE_BP = 1000
@@ -65,21 +68,25 @@ def _run(now: Settings, events: int, folder: Path) -> bool:
     from pipeline.cli.demo_finance import check, keys_of, pay, show_statement
     from pipeline.cli.progress import events_bar
     from pipeline.cli.reconcile import show
+    from pipeline.collector.endpoint import collector_url
     from pipeline.demo import judged_by_kind, top_earners
+    from pipeline.demo_door import make_key, show_page
     from pipeline.drain import drain
     from pipeline.offsets import topic_ranges
+    from pipeline.replay.post import Door
     from pipeline.replay.replay import replay_file
     from pipeline.simulate.simulate import simulate
     from schemas.topics import RAW
     from sinks import clickhouse, postgres
     from sinks.catalogue import import_promoters, save_campaigns
-    from sinks.catalogue_file import read_campaigns
+    from sinks.catalogue_file import read_campaigns, read_promoters
     from sinks.reconcile import reconcile
 
     folder.mkdir(parents=True)
     traffic, labels = folder / "traffic.ndjson.gz", folder / "labels.csv.gz"
     catalogue = folder / "catalogue.jsonl"
     with events_bar() as bar, service_problems():
+        door = Door(collector_url(now), make_key(now, "secret"))
         typer.echo(f"Simulating {events:,} events of people and bots …")
         task = bar.add_task("simulating", total=events)
         simulate(events, _SEED, traffic, labels, catalogue, lambda done: bar.advance(task, done))
@@ -92,15 +99,24 @@ def _run(now: Settings, events: int, folder: Path) -> bool:
             campaigns = sum(save_campaigns(connection, paid_at_once)[:3])
             promoters = import_promoters(connection, catalogue)
         typer.echo(f"Imported {campaigns} campaigns and {promoters} promoters.")
-        typer.echo("Sending them through Kafka, and waiting for the last one …")
+        typer.echo(
+            "Sending them to the collector by the Python SDK, and waiting for the last one …"
+        )
         started = time.monotonic()
-        replay_file(now, traffic, progress=bar)
+        sent = replay_file(now, traffic, progress=bar, door=door)
+        if sent.failed:
+            raise Problem(f"{sent.failed.total():,} events were not delivered: {dict(sent.failed)}")
         task = bar.add_task("draining", total=None)
         drain(now, _TIMEOUT_S, lambda done, all_: bar.update(task, completed=done, total=all_))
         seconds = time.monotonic() - started
         client = clickhouse.connect(now.url("clickhouse"))
+        task = bar.add_task("a page in Chromium", total=None)
+        page = show_page(now, client, read_campaigns(catalogue), read_promoters(catalogue))
+        bar.remove_task(task)
+        drain(now, _TIMEOUT_S)
         caught = judged_by_kind(client, labels)
     typer.echo(f"{events / seconds:,.0f} events per second, from the file to both databases.")
+    _show_door(sent.sent, sent.rejected, page)
     _show_caught(caught)
     with service_problems(), postgres.connect(now) as connection:
         _show_earned(top_earners(connection, _EARNERS))
@@ -113,6 +129,20 @@ def _run(now: Settings, events: int, folder: Path) -> bool:
     typer.echo("")
     show(report)
     return report.ok and sound
+
+
+def _show_door(accepted: int, rejected: "Counter[str]", page: "list[Seen] | str") -> None:
+    typer.echo(f"At the door {accepted:,} were accepted, {rejected.total():,} rejected:")
+    typer.echo("  " + ", ".join(f"{count} {reason}" for reason, count in rejected.most_common()))
+    if isinstance(page, str):
+        typer.echo(f"No page in a browser: {page}")
+        return
+    typer.echo("A page in Chromium, by the browser SDK:")
+    for seen in page:
+        typer.echo(
+            f"  {seen.post_id}: watched {seen.watch_ms / 1000:.1f} s, {seen.visible_pct:.0f} % "
+            f"visible; {seen.verdict} {' '.join(seen.reasons)}"
+        )
 
 
 def _show_caught(caught: "list[Caught]") -> None:
