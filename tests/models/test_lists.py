@@ -114,7 +114,7 @@ def test_impossible_values(fields: dict, wrong: bool) -> None:
 
 
 def test_reasons_add_up() -> None:
-    found = reasons(user_agent="curl/8.0", ip="3.208.0.1", watch_ms=1, duration_ms=0)
+    found = reasons(user_agent="curl/8.0", ip="3.208.0.1", watch_ms=99, duration_ms=1)
     bits = (Reason.DECLARED_BOT, Reason.DATACENTER_ADDRESS, Reason.IMPOSSIBLE_VALUES)
     assert found == [bit.name.lower() for bit in bits]
 
