@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from pipeline.embedded.supervisor import environment_of
 from schemas.settings import Settings
 
 NUMBER = 9
+WORKER = ("-m", "pipeline.worker")
 
 
 class OwnCollector(NamedTuple):
@@ -51,14 +52,16 @@ class OwnCollector(NamedTuple):
 
 
 @contextmanager
-def own_collector(stack: Settings, folder: Path, **changes: Any) -> Iterator[OwnCollector]:
+def own_collector(
+    stack: Settings, folder: Path, program: Sequence[str] = WORKER, **changes: Any
+) -> Iterator[OwnCollector]:
     """A collector of these services, with other settings; it need not be ready yet."""
     port = _free_port()
     changed = stack.model_copy(
         update={"data": stack.data.absolute(), "collector_port": port - NUMBER, **changes}
     )
     log = folder / "collector.log"
-    command = [sys.executable, "-m", "pipeline.worker", f"collector-{NUMBER}"]
+    command = [sys.executable, *program, f"collector-{NUMBER}"]
     with log.open("wb") as file:
         process = subprocess.Popen(
             command, env=environment_of(changed), stdout=file, stderr=file, cwd=folder
