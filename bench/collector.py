@@ -26,7 +26,6 @@ from schemas.settings import Settings
 from sinks import postgres
 from sinks.api_keys import create_key
 
-_CONNECTIONS = 32
 _LATENCY_S = 8
 _LATENCY_CONNECTIONS = 256
 _OVERLOAD_CONNECTIONS = 400
@@ -44,13 +43,15 @@ class Kind(NamedTuple):
     signed: bool
     share: float
     """Of the events of the bench."""
+    connections: int
+    """Enough to keep a collector busy while others wait for Kafka."""
 
 
 KINDS = (
-    Kind("1", 1, False, 0.02),
-    Kind("10", 10, False, 0.15),
-    Kind("100", 100, False, 0.4),
-    Kind("100, signed, gzip", 100, True, 0.2),
+    Kind("1", 1, False, 0.03, 256),
+    Kind("10", 10, False, 0.15, 64),
+    Kind("100", 100, False, 0.4, 32),
+    Kind("100, signed, gzip", 100, True, 0.2, 32),
 )
 
 
@@ -98,7 +99,7 @@ def measure(settings: Settings, events: int, say: Callable[[str], None]) -> dict
 def _run(door: _Door, kind: Kind, events: float, say: Callable[[str], None]) -> dict[str, Any]:
     say(f"collector: batches of {kind.name}")
     pid = door.worker.process.pid
-    found = beside(saturate, door.address, pid, door.wanted(kind, events), _CONNECTIONS)
+    found = beside(saturate, door.address, pid, door.wanted(kind, events), kind.connections)
     half = found.measured.per_s / 2
     say(f"collector: batches of {kind.name}, at {half:,.0f} events/s")
     # Those before the first answers are not measured.
@@ -121,7 +122,7 @@ def _add_empty(settings: Settings, door: _Door, runs: list[dict[str, Any]], even
     with empty_handler(settings, port, headers, body) as pid:
         for kind, run in zip(KINDS, runs, strict=True):
             wanted = door.wanted(kind, events * kind.share)
-            found = beside(saturate, ("127.0.0.1", port), pid, wanted, _CONNECTIONS)
+            found = beside(saturate, ("127.0.0.1", port), pid, wanted, kind.connections)
             run["empty"] = found.measured.to_json()
 
 

@@ -113,6 +113,32 @@ def test_only_what_was_run_is_shown() -> None:
     assert "20,000 events/s" in sheet.title
 
 
+def test_the_collector_is_compared_with_the_slower_of_its_halves() -> None:
+    run = {
+        "name": "100",
+        **stage(100_000, 2, 1, threads_cpu_s={"loop": 0.7, "kafka": 0.2, "http": 0.1}),
+        "half": {"rate_per_s": 25_000.0, "p50": 0.0123, "p99": 0.05},
+        "empty": stage(100_000, 1, 0.25),
+    }
+    overload = {
+        "connections": 400, "request_bytes": 2**20, "capacity_bytes": 64 * 2**20,
+        "peak_before": 100 * 2**20, "peak": 150 * 2**20, "peak_kafka_stopped": 151 * 2**20,
+        "answers": {"202": 1000, "503": 5000, "cut": 2, "500": 1},
+        "answers_kafka_stopped": {"503": 10},
+    }  # fmt: skip
+    found = results(
+        collector={"runs": [run], "producer": stage(100_000, 1, 0.5), "overload": overload}
+    )
+    wanted = rows(found, "What is wanted")
+    assert wanted["collector, batches of 100, events per CPU-second"][1:] == ["100,000", "yes"]
+    speed = ["50,000", "100,000", "400,000", "0.25", "0.50", "0.50", "12.3", "50.0"]
+    assert rows(found, "The collector") == {"100": speed}
+    assert rows(found, "Where the coll") == {"100": ["7.00", "2.00", "1.00", "10.00"]}
+    memory = rows(found, "Memory of the collector: 400 MB offered")
+    assert memory["far too much"] == ["150", "1,000", "5,000", "3"]
+    assert memory["far too much, Kafka stopped for some seconds"] == ["151", "0", "10", "0"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(1_234_567.8, "1,234,568"), (11.97, "11.97"), (0.273, "0.27")]
 )
