@@ -84,6 +84,14 @@ def _decode_array(body: bytes) -> Batch:
     return Batch(events, list(range(len(events))))
 
 
+def count_ahead(body: bytes) -> int:
+    """How many events a body holds, told from its bytes: at least 1.
+
+    Right for what SDKs send. Who writes the name of the field with escapes is counted too low.
+    """
+    return max(1, body.count(b'"occurred_at"'))
+
+
 def _decode_each(raw: list[bytes]) -> Batch:
     check_count(len(raw))
     batch = Batch([], [])

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -92,8 +92,11 @@ class Kafka:
         self._idle.set()
         self._producer = Producer({**config(settings), "error_cb": self._noticed})
 
-    async def send(self, messages: Sequence[Message], headers: Headers) -> None:
-        """Returns when Kafka has acknowledged all of them.
+    def send(self, messages: Sequence[Message], headers: Headers) -> Awaitable[None]:
+        """Queues messages, of which nothing is needed any more then.
+
+        Returns:
+            What to wait for: that Kafka has acknowledged all of them. It raises as this does.
 
         Raises:
             ProblemError: 503. Some of them may be in Kafka all the same: a retry with the same
@@ -114,9 +117,7 @@ class Kafka:
         finally:
             if self._idle.is_set():
                 self._poll(loop)
-        if not await done:
-            self._doubted = True
-            raise _unavailable("not_acknowledged", "Kafka did not acknowledge in time")
+        return _acknowledged(done)
 
     async def keep_watch(self) -> None:
         """Notices for ever whether Kafka answers; `down` until it first does.
@@ -166,6 +167,11 @@ class Kafka:
             loop.call_later(_POLL_S, self._poll, loop)
         else:
             self._idle.set()
+
+
+async def _acknowledged(done: asyncio.Future[bool]) -> None:
+    if not await done:
+        raise _unavailable("not_acknowledged", "Kafka did not acknowledge in time")
 
 
 def _unavailable(reason: str, what: str) -> ProblemError:

@@ -21,7 +21,7 @@ from pipeline.collector.capacity import REQUEST_BYTES
 from pipeline.collector.client import client_address
 from pipeline.collector.door import Door
 from pipeline.collector.headers import client_hints, headers_by_name, trace_of, wants_no_tracking
-from pipeline.collector.incoming import Batch, decode
+from pipeline.collector.incoming import Batch, count_ahead, decode
 from pipeline.collector.keyring import Key
 from pipeline.collector.problems import ProblemError
 from pipeline.collector.produce import headers_of
@@ -47,18 +47,28 @@ async def post_views(scope: HTTPScope, receive: Receive, send: Send) -> None:
         key = authenticate(door.keyring, headers, _key_of(scope["query_string"]), packed, now_ms)
         body = unpack(packed, headers.get("content-encoding", ""))
         with door.capacity.hold(REQUEST_BYTES + len(body), key.key_id):
+            address = None if key.kind == "secret" else _address(door, scope["client"], headers)
+            # Asked ahead, what is beyond a quota costs nothing more; and from the decoding on all
+            # is done at once, while the events are in the processor's caches.
+            ahead = count_ahead(body)
+            await _spend(door, key, address, ahead)
             batch = decode(body, lines)
-            await _admit(door, batch, key, scope["client"], headers, now_ms)
+            if (more := len(batch.events) + len(batch.rejected) - ahead) > 0:
+                await _spend(door, key, address, more)
+            _admit(door, batch, key, address, headers, now_ms)
             messages = to_messages(batch)
             for rejected in batch.rejected:
                 TURNED_AWAY.labels(rejected.reason).inc()
             if not messages:
                 raise _nothing_accepted(batch)
             trace = trace_of(headers)
-            await door.kafka.send(messages, headers_of(scope["state"]["request_id"], *trace))
-    COLLECTED.inc(len(messages))
+            sent = door.kafka.send(messages, headers_of(scope["state"]["request_id"], *trace))
+            accepted, refused = len(messages), batch.rejected
+            del packed, body, batch, messages  # nor are they kept while Kafka is waited for
+            await sent
+    COLLECTED.inc(accepted)
     ACK_SECONDS.observe(time.perf_counter() - arrived)
-    answer = msgspec.json.encode({"accepted": len(messages), "rejected": batch.rejected})
+    answer = msgspec.json.encode({"accepted": accepted, "rejected": refused})
     answer_headers = [_JSON, (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 202, "headers": answer_headers})
     await send({"type": "http.response.body", "body": answer, "more_body": False})
@@ -86,25 +96,27 @@ def _announced(headers: dict[str, str]) -> int:
     return int(text)
 
 
-async def _admit(
-    door: Door,
-    batch: Batch,
-    key: Key,
-    peer: tuple[str, int] | None,
-    headers: dict[str, str],
-    now_ms: int,
-) -> None:
-    """Quotas first: what is beyond them costs nothing more."""
-    is_server = key.kind == "secret"
-    address = None
-    if not is_server:
-        address = client_address(
-            peer[0] if peer else "", headers, door.trusted, door.settings.proxy_header
-        )
-    events = len(batch.events) + len(batch.rejected)
+def _address(door: Door, peer: tuple[str, int] | None, headers: dict[str, str]) -> str | None:
+    return client_address(
+        peer[0] if peer else "", headers, door.trusted, door.settings.proxy_header
+    )
+
+
+async def _spend(door: Door, key: Key, address: str | None, events: int) -> None:
     if (wait_s := await door.quota.spend(key, address, events)) is not None:
         detail = f"{events} events are more than the quota of the key or the address allows now"
         raise ProblemError(429, "quota", detail, retry_after_s=wait_s)
+
+
+def _admit(
+    door: Door,
+    batch: Batch,
+    key: Key,
+    address: str | None,
+    headers: dict[str, str],
+    now_ms: int,
+) -> None:
+    is_server = key.kind == "secret"
     check_campaigns(batch, key)
     if not is_server:
         flags = door.flood.beyond(batch.events)

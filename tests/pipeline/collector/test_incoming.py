@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.events import event as make_event
 
-from pipeline.collector.incoming import Batch, decode
+from pipeline.collector.incoming import Batch, count_ahead, decode
 from pipeline.collector.problems import ProblemError
 
 BAD: list[tuple[object, str]] = [
@@ -96,3 +96,16 @@ def test_any_bytes_are_events_or_a_problem(body: bytes, lines: bool) -> None:
         assert problem.status in (400, 413)
     else:
         assert batch.events or batch.rejected
+
+
+@given(st.integers(1, 30), st.booleans(), st.text(max_size=20))
+def test_events_are_counted_before_they_are_decoded(count: int, lines: bool, text: str) -> None:
+    attrs = {"quoted": f'"occurred_at"{text}'}
+    sent = [make_event(event_id=f"event-{place:012}", attrs=attrs) for place in range(count)]
+    body = "\n".join(map(json.dumps, sent)) if lines else json.dumps(sent)
+    assert count_ahead(body.encode()) == count
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"occurred\\u005fat": 1}'])
+def test_what_seems_to_hold_no_event_counts_as_one(body: bytes) -> None:
+    assert count_ahead(body) == 1
