@@ -13,7 +13,8 @@ export interface Entry {
 const PREFIX = "viewledger:event:";
 const HOUR_MS = 3_600_000;
 const OLDEST_MS = 24 * HOUR_MS;
-const MOST_CHARACTERS = 1_000_000;
+/** Some 450 events: fewer than the collector takes of one viewer in a minute. */
+const MOST_CHARACTERS = 300_000;
 
 /**
  * Events until they are settled, in `disk()`, or in memory where that is undefined or full.

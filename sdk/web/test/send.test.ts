@@ -222,7 +222,7 @@ test("sent_at never goes back, whatever is done to the clock", () => {
   queue.put({ url: "u", due: 0, event: event(1) });
   sender.leave(true);
   assert.equal(sent.length, 2);
-  assert.equal(sent[0]![0]!.sent_at, sent[1]![0]!.sent_at);
+  assert.ok(sent[1]![0]!.sent_at >= sent[0]![0]!.sent_at);
 });
 
 test("what the browser has no room for stays in the queue", () => {

@@ -184,6 +184,7 @@ def test_offline_and_back(
     begin(page, recorder.url)
     page.evaluate("follow()")
     play(page, 800)
+    page.evaluate("Math.random = () => 1000")  # a pause that only the network's return ends
     chromium.set_offline(True)
     play(page, 800)
     page.evaluate("video.pause()")
@@ -258,6 +259,7 @@ def test_single_page_applications(site: str, recorder: Recorder, tab: Tab) -> No
     begin(page, recorder.url)
     page.evaluate("follow().stop(); follow(); follow()")
     play(page, 1000)
+    page.evaluate("follow()")
     page.evaluate("video.remove()")
     page.wait_for_timeout(200)
     page.evaluate("document.body.prepend(video)")
