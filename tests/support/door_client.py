@@ -1,7 +1,8 @@
 """A client of the front door as a process: run with a `Plan` as JSON, killed, and run again.
 
-It tracks the events 0, 1, 2, … and goes on where it was; what it knows is in files of its folder:
-`tracked` and `promised` (event ids) and `problems` (what it was told), a line each.
+It tracks the events 0, 1, 2, … until there is a file `stop` in its folder; a new life goes on where
+the last one was. What it knows is in files as well: `tracked` and `promised` (event ids) and
+`problems` (what it was told), a line each.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,6 +22,7 @@ from support.door import ORIGIN, fresh, signed
 from viewledger_sdk import AsyncClient, Client, outbox, protocol
 
 BATCH = 20
+CLIENT_TIMEOUT_S = 4.0
 BAD_EACH = 10
 """Every tenth event is of a campaign that nobody knows: refused by score, not by the door."""
 
@@ -32,7 +35,6 @@ class Plan(NamedTuple):
     folder: str
     url: str
     token: str
-    events: int
     per_second: int
     new_ids: bool = False
     """Broken on purpose: each attempt has event ids of its own."""
@@ -44,6 +46,13 @@ class Plan(NamedTuple):
             viewer_id=f"viewer-{self.name}-{number % 37}",
             campaign_id="unknown" if number % BAD_EACH == 9 else "c-1",
         )
+
+    def numbers(self) -> Iterator[int]:
+        """What comes next; one at least, as the last one may be tracked and not noted."""
+        for number in count(len(self.notes("tracked"))):
+            yield number
+            if (Path(self.folder) / "stop").exists():
+                break
 
     def note(self, file: str, *lines: str) -> None:
         """At once in the hands of the kernel: kill -9 does not take it back."""
@@ -68,7 +77,7 @@ def _options(plan: Plan) -> dict[str, Any]:
     return {
         "batch_size": BATCH,
         "linger_s": 0.1,
-        "timeout_s": 2,
+        "timeout_s": CLIENT_TIMEOUT_S,
         "on_problem": lambda problem: plan.note("problems", f"{problem.event_id} {problem.reason}"),
     }
 
@@ -77,7 +86,7 @@ def _sync(plan: Plan) -> None:
     """Many lives: what it tracked and did not send is in its queue on disk."""
     queue = Path(plan.folder) / "queue.db"
     with Client(plan.url, plan.token, queue_path=queue, **_options(plan)) as client:
-        for number in range(len(plan.notes("tracked")), plan.events):
+        for number in plan.numbers():
             plan.note("tracked", client.track(plan.event(number)))
             time.sleep(1 / plan.per_second)
         assert client.flush(120)
@@ -86,7 +95,7 @@ def _sync(plan: Plan) -> None:
 async def _async(plan: Plan) -> None:
     """One life."""
     async with AsyncClient(plan.url, plan.token, origin=ORIGIN, **_options(plan)) as client:
-        for number in range(plan.events):
+        for number in plan.numbers():
             plan.note("tracked", client.track(plan.event(number)))
             await asyncio.sleep(1 / plan.per_second)
         assert await client.flush(120)
@@ -94,28 +103,29 @@ async def _async(plan: Plan) -> None:
 
 def _hand(plan: Plan) -> None:
     """Many lives; whatever has no 202 is sent again, with the same ids."""
-    with httpx.Client(timeout=2) as client:
-        for first in range(len(plan.notes("tracked")), plan.events, BATCH):
-            batch = [plan.event(number) for number in range(first, min(first + BATCH, plan.events))]
+    with httpx.Client(timeout=CLIENT_TIMEOUT_S) as client:
+        for first in plan.numbers():
+            batch = [plan.event(first * BATCH + n) for n in range(BATCH)]
             body = json.dumps(batch).encode()
-            for _ in count():
-                try:
-                    answer = client.post(
-                        f"{plan.url}/v1/views", content=body, headers=signed(plan.token, body)
-                    )
-                except httpx.TransportError:
-                    time.sleep(0.1)
-                    continue
-                if answer.status_code == 202:
-                    break
-                assert answer.status_code == 503, answer.text
-                assert "retry-after" in answer.headers
+            while not _is_taken(client, plan, body):
                 time.sleep(0.1)
-            assert answer.json()["rejected"] == []
-            ids = [event["event_id"] for event in batch]
-            plan.note("promised", *ids)
-            plan.note("tracked", *ids)
+            plan.note("promised", *(event["event_id"] for event in batch))
+            plan.note("tracked", " ".join(event["event_id"] for event in batch))
             time.sleep(BATCH / plan.per_second)
+
+
+def _is_taken(client: httpx.Client, plan: Plan, body: bytes) -> bool:
+    headers = signed(plan.token, body)
+    try:
+        answer = client.post(f"{plan.url}/v1/views", content=body, headers=headers)
+    except httpx.TransportError:
+        return False
+    if answer.status_code == 202:
+        assert answer.json() == {"accepted": BATCH, "rejected": []}
+        return True
+    assert answer.status_code == 503, answer.text
+    assert "retry-after" in answer.headers
+    return False
 
 
 def _break_ids() -> None:
