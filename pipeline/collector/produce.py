@@ -117,7 +117,7 @@ class Kafka:
         finally:
             if self._idle.is_set():
                 self._poll(loop)
-        return _acknowledged(done)
+        return self._acknowledged(done)
 
     async def keep_watch(self) -> None:
         """Notices for ever whether Kafka answers; `down` until it first does.
@@ -137,6 +137,11 @@ class Kafka:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
         return len(self._producer)
+
+    async def _acknowledged(self, done: asyncio.Future[bool]) -> None:
+        if not await done:
+            self._doubted = True
+            raise _unavailable("not_acknowledged", "Kafka did not acknowledge in time")
 
     def _answers(self) -> bool:
         try:
@@ -167,11 +172,6 @@ class Kafka:
             loop.call_later(_POLL_S, self._poll, loop)
         else:
             self._idle.set()
-
-
-async def _acknowledged(done: asyncio.Future[bool]) -> None:
-    if not await done:
-        raise _unavailable("not_acknowledged", "Kafka did not acknowledge in time")
 
 
 def _unavailable(reason: str, what: str) -> ProblemError:

@@ -1,16 +1,20 @@
 """A collector that is broken on purpose: it says 202 before Kafka has acknowledged."""
 
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from pipeline.collector import produce
 from pipeline.worker import main
 
 
-async def _send(self: produce.Kafka, messages: Sequence[produce.Message], headers: object) -> None:
-    produce.enqueue(self._producer, messages, headers, lambda _error, _message: None)  # type: ignore[arg-type]
+def _send(
+    self: produce.Kafka, messages: Sequence[produce.Message], headers: produce.Headers
+) -> Awaitable[None]:
+    produce.enqueue(self._producer, messages, headers, lambda _error, _message: None)
+    return asyncio.sleep(0)
 
 
 if __name__ == "__main__":
-    produce.Kafka.send = _send  # type: ignore[assignment, method-assign]
+    produce.Kafka.send = _send  # type: ignore[method-assign]
     main(sys.argv[1])
