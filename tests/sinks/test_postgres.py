@@ -74,7 +74,7 @@ def test_a_server_that_has_no_connection_left_says_what_to_do(stack: Settings) -
     guest = url.replace(url.partition("//")[2].partition("@")[0], f"{user}:guest")
     mine = crowded.model_copy(update={"postgres": guest})
     with ExitStack() as taken:
-        with pytest.raises(NoConnectionError, match=r"max_connections") as refused:  # noqa: PT012
+        with pytest.raises(NoConnectionError, match=r"max_connections") as refused:
             for _ in range(200):
                 taken.enter_context(connect(mine))
         assert "too many clients" in str(refused.value)
