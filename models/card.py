@@ -7,7 +7,7 @@ from models.registry import Card
 
 _WHAT = (
     "Gives the probability that a view is a bot's, for views that lists of declared bots and "
-    "data centres let through. Made by `viewledger model train`; not to be edited."
+    "data centres let through. Made by `viewledger models train`; not to be edited."
 )
 _DATA = (
     "Simulated traffic (`viewledger simulate`), decoded, admitted, freed of duplicates and turned "

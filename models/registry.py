@@ -101,7 +101,7 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
     if not folder.is_dir():
         known = sorted(path.name for path in registry.glob("*") if path.is_dir())
         raise ModelError(f"no model {name!r}; there is {', '.join(known) or 'none'}")
-    again = f"train it again with `viewledger model train --name {name}`"
+    again = f"train it again with `viewledger models train --name {name}`"
     try:
         card = msgspec.json.decode((folder / "card.json").read_bytes(), type=Card)
         packed = (folder / "model.skops").read_bytes()

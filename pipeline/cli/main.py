@@ -14,7 +14,7 @@ from pipeline.cli import (
     keys,
     ledger,
     migrate,
-    model,
+    models,
     payees,
     payouts,
     reconcile,
@@ -43,7 +43,7 @@ keys.register(app)
 payouts.register(app)
 ledger.register(app)
 migrate.register(app)
-model.register(app)
+models.register(app)
 simulate.register(app)
 replay.register(app)
 schema.register(app)

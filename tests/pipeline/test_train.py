@@ -49,9 +49,9 @@ def test_training_sees_what_the_stream_accepts() -> None:
 
 
 def test_card_command() -> None:
-    result = CliRunner().invoke(app, ["model", "card"])
+    result = CliRunner().invoke(app, ["models", "card"])
     assert result.exit_code == 0
     assert result.stdout.startswith("# champion")
-    wrong = CliRunner().invoke(app, ["model", "card", "nobody"])
+    wrong = CliRunner().invoke(app, ["models", "card", "nobody"])
     assert wrong.exit_code == 1
     assert "there is champion" in str(wrong.exception)

@@ -1,0 +1,1 @@
+"""`viewledger models evaluate`: files with labels in, figures out."""

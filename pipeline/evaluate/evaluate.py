@@ -1,0 +1,131 @@
+"""What `viewledger models evaluate` does: reads, trains if asked to, scores, and counts."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.counters import LocalCounters
+from models.features import assemble, prepare
+from models.figures import figures
+from models.protocol import Labelled, Mode, Which, first_of_each, fit, score
+from models.registry import Model
+from models.viewers import Viewers
+from pipeline.cli.problems import Problem
+from pipeline.evaluate.read import File, read_file
+
+Floats = npt.NDArray[np.float64]
+
+
+class Asked(NamedTuple):
+    """What to evaluate, and how."""
+
+    model: Model | None
+    """A trained model, or None to train one on `fit`."""
+    fit: list[Path]
+    data: Path
+    adapter: str
+    labels: list[Path]
+    mode: Mode
+    warm: list[Path]
+    features: Which
+    disjoint: bool
+    cap: int | None
+    seed: int
+
+
+def evaluate_files(asked: Asked) -> dict[str, Any]:
+    """The figures, with what they are of.
+
+    Raises:
+        Problem: a file is not what it should be, or nothing is left to count.
+    """
+    files: dict[Path, File] = {}
+
+    def read(path: Path) -> File:
+        if path not in files:
+            files[path] = read_file(asked.adapter, path, asked.labels)
+        return files[path]
+
+    data = read(asked.data)
+    warm = [read(path) for path in asked.warm]
+    trained = [read(path).events for path in asked.fit]
+    if asked.model:
+        scores = _by_model(asked.model, asked.adapter, data, warm)
+        warmed = sum(file.events.n for file in warm)
+    else:
+        _check_kinds("--fit", trained)
+        earlier = _earlier([file.events for file in warm], data.events)
+        fitted = fit(trained, asked.features, asked.mode, asked.seed)
+        scores = score(fitted, data.events, earlier)
+        warmed = sum(file.n for file in earlier)
+    counts = _counting(asked, data.events, trained)
+    events = data.events.rows(counts)
+    try:
+        found = figures(events.positive, scores[counts], events.columns["viewer"], asked.seed)
+    except ValueError as error:
+        raise Problem(
+            f"{asked.data}: {error}: figures need both kinds; take more of the data"
+        ) from None
+    return found | {
+        "events": data.events.n,
+        "trained_on": sum(file.n for file in trained),
+        "warmed_with": warmed,
+        "model": asked.model.version if asked.model else None,
+        "mode": asked.mode,
+        "features": asked.features,
+        "disjoint": asked.disjoint,
+        "cap": asked.cap,
+        "seed": asked.seed,
+    }
+
+
+def _check_kinds(option: str, files: list[Labelled]) -> None:
+    positives, n = sum(int(file.positive.sum()) for file in files), sum(file.n for file in files)
+    if positives in (0, n):
+        raise Problem(
+            f"{option}: {positives} of its {n} events are positive: training needs both kinds; "
+            "take more of the data"
+        )
+
+
+def _earlier(warm: list[Labelled], data: Labelled) -> list[Labelled]:
+    """What of the files was seen before the first event of the data."""
+    begin = data.columns["seen"][0]
+    parts = [file.rows(file.columns["seen"] <= begin) for file in warm]
+    parts = [part for part in parts if part.n]
+    if warm and not parts:
+        raise Problem(
+            "--warm: nothing in it is earlier than the first event of --data; memory is built in "
+            "time order, so leave it out or give an earlier file"
+        )
+    return parts
+
+
+def _counting(asked: Asked, data: Labelled, trained: list[Labelled]) -> npt.NDArray[np.bool_]:
+    """Which events of the data count, bool[n]; memory has seen all of them."""
+    viewer = data.columns["viewer"]
+    counts = np.ones(data.n, np.bool_)
+    if asked.disjoint:
+        counts &= ~np.isin(viewer, np.concatenate([file.columns["viewer"] for file in trained]))
+        if not counts.any():
+            raise Problem(
+                f"--disjoint leaves nothing: every viewer of {asked.data} is in --fit as well; "
+                "are they the same file?"
+            )
+    if asked.cap:
+        counts &= first_of_each(viewer, asked.cap)
+    return counts
+
+
+def _by_model(model: Model, adapter: str, data: File, warm: list[File]) -> Floats:
+    viewers, counters = Viewers(), LocalCounters()
+    for file in [*sorted(warm, key=lambda file: int(file.batch.log_time[0])), data]:
+        prepared = prepare(file.batch, viewers)
+        counts = asyncio.run(counters.add(prepared.keys, prepared.increments))
+        features = assemble(prepared, counts)
+    bot = model.predict(features).astype(np.float64)
+    # Who installs the app looks least like a bot.
+    return -bot if adapter == "talkingdata" else bot
