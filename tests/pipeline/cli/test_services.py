@@ -64,7 +64,12 @@ def test_up_stays_until_it_is_told_to_go(tmp_path: Path) -> None:
 
         found = json.loads(viewledger(tmp_path, "status", "--json").stdout)
         assert set(found["endpoints"]) == {*SERVICES, "collector"}
-        assert [worker["name"] for worker in found["workers"]] == ["book", "score-0", "store"]
+        assert [worker["name"] for worker in found["workers"]] == [
+            "book",
+            "collector-0",
+            "score-0",
+            "store",
+        ]
         shown = viewledger(tmp_path, "status").stdout
         assert found["endpoints"]["kafka"] in shown
         assert "***" in shown
