@@ -231,7 +231,7 @@ def test_what_is_no_file_of_a_bank(run: Run, tmp_path: Path, content: bytes) -> 
     ("variable", "value", "said"),
     [
         ("PAYEE_KEYS", None, "set VIEWLEDGER_PAYEE_KEYS"),
-        ("PAYEE_KEYS", key("other"), "cli-1"),
+        pytest.param("PAYEE_KEYS", key("other"), "cli-1", id="another key"),
         ("PAYER", None, "give --payer FILE or set VIEWLEDGER_PAYER"),
         ("PAYER", "none.json", "payer file none.json: No such file or directory"),
         ("PAYER", "bad.json", "payer file bad.json: "),

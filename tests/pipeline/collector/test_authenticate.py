@@ -157,7 +157,12 @@ def test_a_flipped_bit_anywhere_is_refused(body: bytes, data: st.DataObject) -> 
         ("x-viewledger-timestamp", "9" * 5000, "timestamp"),
         ("x-viewledger-signature", "", "signature"),
         ("x-viewledger-signature", "v1=" + "0" * 64, "signature"),
-        ("x-viewledger-signature", signed(b"x")["x-viewledger-signature"] + "0", "signature"),
+        pytest.param(
+            "x-viewledger-signature",
+            signed(b"x")["x-viewledger-signature"] + "0",
+            "signature",
+            id="a digit too much",
+        ),
         ("x-viewledger-signature", "v2=" + "0" * 64, "signature"),
         ("x-viewledger-signature", "0" * 64, "signature"),
     ],
