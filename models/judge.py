@@ -9,6 +9,10 @@
 1 and 3 hold whatever is unavailable, because nothing that is learned later pays such a view.
 """
 
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +22,16 @@ import structlog
 from models.batch import Batch
 from models.features import Matrix
 from models.lists import Lists, ListsError, givt_reasons, load_lists
-from models.registry import Model, ModelError, load_model
+from models.panel import Panel, load_named, seat
+from schemas.chosen import Chosen
 from schemas.verdicts import Reason, Verdict
 
 log = structlog.get_logger()
 
 Reasons = npt.NDArray[np.uint32]
 _UNAVAILABLE = "unavailable"
+_AGAIN_S = 60.0
+"""After so long, models that could not be loaded are tried again."""
 
 
 class Judged(NamedTuple):
@@ -39,27 +46,53 @@ class Judged(NamedTuple):
 
 
 class Judge:
-    """Holds the model and the lists, or knows that one is missing."""
+    """Holds the models and the lists, or knows that one is missing."""
 
-    def __init__(self, name: str) -> None:
-        """Loads the model `name` of the registry. What cannot be loaded is logged, and holds
-        views until a restart with it in place."""
-        self._model: Model | None = None
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        """Loads the model `name`, which judges as long as none is promoted. What cannot be loaded
+        is logged, and holds views until it is in place.
+
+        Args:
+            folder: where models are looked for before those of the package.
+        """
+        self._default, self._load = name, partial(load_named, folder=folder)
         self._lists: Lists | None = None
-        try:
-            self._model = load_model(name)
-        except ModelError as error:
-            log.error("views are held: no model", why=str(error))
+        self._turn = asyncio.Lock()
+        self._take(Chosen(), seat(Chosen(), name, self._load, Panel(None)))
         try:
             self._lists = load_lists()
         except ListsError as error:
             log.error("views are held: no lists", why=str(error))
 
+    def _take(self, chosen: Chosen, panel: Panel) -> None:
+        self._chosen, self._panel, self._seated = chosen, panel, time.monotonic()
+
+    async def follow(self, chosen: Chosen) -> None:
+        """Loads what is chosen, if it is not in place; called before each block.
+
+        The block that finds a change waits for it; others go on with what they have.
+        """
+        while not self._follows(chosen):
+            async with self._turn:
+                if not self._follows(chosen):
+                    chosen = max(chosen, self._chosen, key=lambda one: one.change)
+                    load, panel = self._load, self._panel
+                    panel = await asyncio.to_thread(seat, chosen, self._default, load, panel)
+                    if panel[:2] != self._panel[:2]:
+                        log.info("models", **panel.versions)
+                    self._take(chosen, panel)
+
+    def _follows(self, chosen: Chosen) -> bool:
+        due = bool(self._panel.missing) and time.monotonic() - self._seated > _AGAIN_S
+        # Blocks under way may have seen an older catalogue than the one that changed the models.
+        return chosen.change <= self._chosen.change and not due
+
     @property
     def versions(self) -> dict[str, str]:
         """`model_version` and `lists_version`, as a block states them."""
+        champion = self._panel.champion
         return {
-            "model_version": _UNAVAILABLE if self._model is None else self._model.version,
+            "model_version": _UNAVAILABLE if champion is None else champion.version,
             "lists_version": _UNAVAILABLE if self._lists is None else self._lists.version,
         }
 
@@ -75,10 +108,10 @@ class Judge:
             velocity_up: whether the features have the shared counters in them.
         """
         givt = None if self._lists is None else givt_reasons(self._lists, batch)
-        score, threshold = None, 1.0
-        if self._model is not None and velocity_up:
-            score, threshold = self._model.predict(features), self._model.threshold
-        missing = 0 if self._model is not None else Reason.MODEL_UNAVAILABLE.bit
+        score, threshold, champion = None, 1.0, self._panel.champion
+        if champion is not None and velocity_up:
+            score, threshold = champion.predict(features), champion.threshold
+        missing = 0 if champion is not None else Reason.MODEL_UNAVAILABLE.bit
         missing |= 0 if velocity_up else Reason.VELOCITY_UNAVAILABLE.bit
         missing |= 0 if givt is not None else Reason.LISTS_UNAVAILABLE.bit
         return weigh(policy, givt, score, threshold, missing)

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from schemas.chosen import Chosen
 from schemas.erased import Erased
 
 CampaignStatus = Literal["active", "paused", "ended"]
@@ -56,6 +57,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     """Of the campaigns that have more than one; the others cost their `rate_micros` at any time."""
     erased: Erased = Erased()
     """Viewers whose events are taken without saying whose they are."""
+    models: Chosen = Chosen()
+    """By which models views are judged."""
 
     def rate_at(self, campaign_id: str, viewed_at: int) -> int:
         """The rate of a known campaign in micros, for a view at this time (ms)."""

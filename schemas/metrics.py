@@ -23,6 +23,8 @@ STEP_SECONDS = Histogram(
     ["step"],
     buckets=[0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30],
 )
+MODELS = Gauge("viewledger_models", "1 for each model in use", ["version", "role"])
+MODELS_MISSING = Gauge("viewledger_models_missing", "Chosen models that cannot be loaded here")
 VELOCITY_DOWN = Gauge("viewledger_velocity_down", "1 while Redis is not asked for velocity")
 REQUESTS = Counter("viewledger_requests", "Requests to the collector", ["status", "reason"])
 COLLECTED = Counter("viewledger_collected", "Events that Kafka acknowledged to the collector")

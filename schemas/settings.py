@@ -62,7 +62,12 @@ class Settings(BaseSettings):
     seal_seconds: float = Field(
         60.0, gt=0, description="between two turns in which `book` adds to the hash chain"
     )
-    model: str = Field("champion", description="name of the model in the registry")
+    model: str = Field(
+        "champion", description="name of the model that judges where none was promoted"
+    )
+    models: Path | None = Field(
+        None, description="folder of own models, each in a folder of its name; docs/registry.md"
+    )
     payer: Path | None = Field(None, description="JSON file that says who pays; docs/finance.md")
     postgres_connections: int = Field(
         4, ge=1, le=1024, description="most connections to Postgres of one `book` worker"

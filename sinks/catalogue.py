@@ -12,6 +12,7 @@ from sinks.catalogue_file import read_campaigns, read_promoters
 from sinks.catalogue_rates import add_rates, changed_rates
 from sinks.erasures import load_erased
 from sinks.ledger_fund import fund, refuse_other_currency
+from sinks.models import load_chosen
 from sinks.postgres import Connection
 
 _COLUMNS = [name for name in Campaign.__struct_fields__ if name != "rate_micros"]
@@ -161,7 +162,7 @@ def save_promoters(
 
 
 def load_catalogue(conn: Connection) -> Catalogue:
-    """All campaigns, promoters and erased viewers as of one moment; the version they make up."""
+    """All campaigns, promoters, erased viewers and chosen models as of one moment."""
     with conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         version = catalogue_version(conn)
@@ -171,9 +172,14 @@ def load_catalogue(conn: Connection) -> Catalogue:
         with conn.cursor(row_factory=class_row(Promoter)) as cursor:
             cursor.execute("SELECT promoter_id, status FROM promoters")
             promoters = {promoter.promoter_id: promoter for promoter in cursor}
-        rates, erased = changed_rates(conn), load_erased(conn)
+        rates, erased, chosen = changed_rates(conn), load_erased(conn), load_chosen(conn)
     return Catalogue(
-        version=version, campaigns=campaigns, promoters=promoters, rates=rates, erased=erased
+        version=version,
+        campaigns=campaigns,
+        promoters=promoters,
+        rates=rates,
+        erased=erased,
+        models=chosen,
     )
 
 

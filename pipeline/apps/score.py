@@ -28,7 +28,7 @@ def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
     app.transport.fetch_max_wait_ms = settings.linger_ms // 2
     tools = Tools(
         CatalogueCache(settings.url("postgres")),
-        Judge(settings.model),
+        Judge(settings.model, settings.models),
         Velocity(settings.url("redis"), settings.redis_timeout_ms),
         Clock(settings.accept_window_hours * 3_600_000, settings.future_minutes * 60_000),
         asyncio.Lock(),

@@ -15,6 +15,7 @@ from pipeline.cli import (
     ledger,
     migrate,
     models,
+    models_registry,
     payees,
     payouts,
     reconcile,
@@ -44,6 +45,7 @@ payouts.register(app)
 ledger.register(app)
 migrate.register(app)
 models.register(app)
+models_registry.register(models.models)
 simulate.register(app)
 replay.register(app)
 schema.register(app)

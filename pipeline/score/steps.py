@@ -60,6 +60,7 @@ async def score(records: Sequence[Any], partition: int, state: State, tools: Too
     }
     rejected = list(chain.from_iterable(one.rejected for one in slices))
     duplicates = list(chain.from_iterable(one.duplicates for one in slices))
+    await tools.judge.follow(slices[-1].models)
     judged = await _judge(columns, state, tools)
     if any(one.erased is not None for one in slices):
         columns = clear(columns, np.concatenate([_erased(one) for one in slices]))

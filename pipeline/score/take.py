@@ -19,6 +19,7 @@ from pipeline.score.price import rates_of
 from pipeline.score.refuse import Refused, refuse_view
 from pipeline.score.state import State
 from pipeline.score.window import digests
+from schemas.chosen import Chosen
 from schemas.columns import columns_of
 from schemas.erased import Bools, Erased, rename_views
 from schemas.metrics import STEP_SECONDS
@@ -39,6 +40,8 @@ class Taken(NamedTuple):
     duplicates: list[Refused]
     erased: Bools | None
     """Which of the views are of erased viewers, where any are."""
+    models: Chosen
+    """By which models they are to be judged."""
 
 
 async def take(
@@ -76,7 +79,8 @@ async def take(
             "rate_micros": rates_of(campaign, times.viewed_at, catalogue),
         }
         rejected += late
-        return Taken(columns, rejected, _kept(rejected, catalogue.erased), duplicates, erased)
+        kept_back = _kept(rejected, catalogue.erased)
+        return Taken(columns, rejected, kept_back, duplicates, erased, catalogue.models)
 
 
 def _kept(rejected: list[Refused], erased: Erased) -> list[Refused]:

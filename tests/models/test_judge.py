@@ -1,13 +1,18 @@
+import asyncio
+import shutil
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
+from support.registry import save_small
 from support.traffic import Event, batch_of, view
 
 from models import judge
 from models.features import NAMES
 from models.judge import Judge, weigh
 from models.lists import ListsError
+from schemas.chosen import Chosen
 from schemas.verdicts import Reason, Verdict, reason_labels
 
 POLICY = Reason.BELOW_MIN_WATCH.bit
@@ -101,3 +106,48 @@ def test_an_empty_block() -> None:
         batch_of([]), np.empty((0, len(NAMES))), np.empty(0, np.uint32), velocity_up=True
     )
     assert [len(column) for column in found] == [0, 0, 0]
+
+
+def test_follows_what_is_chosen_and_nothing_older(tmp_path: Path) -> None:
+    one, two = save_small(tmp_path, "one"), save_small(tmp_path, "two")
+    found = Judge("champion", tmp_path)
+
+    def after(chosen: Chosen) -> str:
+        asyncio.run(found.follow(chosen))
+        return found.versions["model_version"]
+
+    default = found.versions["model_version"]
+    assert after(Chosen()) == default
+    assert after(Chosen((one,), (), 1)) == "one-1"
+    assert after(Chosen((two, one), (), 2)) == "two-1"
+    assert after(Chosen((one,), (), 1)) == "two-1"  # a block that began before the change
+    assert after(Chosen((one,), (), 3)) == "one-1"
+    assert after(Chosen((), (), 4)) == default
+
+
+def test_a_model_that_was_not_there_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = save_small(tmp_path, "late")
+    (tmp_path / "late").rename(tmp_path / "elsewhere")
+    found, chosen = Judge("champion", tmp_path), Chosen((pin,), (), 1)
+    default = found.versions
+    asyncio.run(found.follow(chosen))
+    assert found.versions == default  # the old one stays
+    shutil.move(tmp_path / "elsewhere", tmp_path / "late")
+    asyncio.run(found.follow(chosen))
+    assert found.versions == default
+    monkeypatch.setattr(judge, "_AGAIN_S", 0.0)
+    asyncio.run(found.follow(chosen))
+    assert found.versions["model_version"] == "late-1"
+
+
+def test_partitions_that_find_a_change_at_once_load_it_once(tmp_path: Path) -> None:
+    chosen = Chosen((save_small(tmp_path, "one"),), (), 1)
+    found = Judge("champion", tmp_path)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*[found.follow(chosen) for _ in range(5)])
+
+    asyncio.run(all_at_once())
+    assert found.versions["model_version"] == "one-1"
