@@ -239,8 +239,8 @@ def _lists(known: Known, view: View, address: int) -> int:
     if lists.declared[view.user_agent]:
         reasons |= Reason.DECLARED_BOT.bit
     if 0 < address < 1 << 32:
-        place = int(np.searchsorted(lists.first, np.uint64(address), side="right")) - 1
-        if place >= 0 and address <= lists.last[place]:
+        place = int(np.searchsorted(lists.networks.start, np.uint64(address), side="right")) - 1
+        if lists.networks.code[place]:
             reasons |= Reason.DATACENTER_ADDRESS.bit
     watch = view.watch_ms
     if (

@@ -35,6 +35,7 @@ class Batch(NamedTuple):
     """Fingerprint: user agent, screen, language, time zone; 0 without a user agent."""
     user_agents: pa.Array
     platforms: pa.Array
+    screens: pa.Array
     log_time: Ints
     viewed_at: Ints
     watch_ms: Ints
@@ -67,12 +68,9 @@ def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
         columns: of `schemas.columns.columns_of`, and int64[n] each, ms: `log_time` stamped by
             the broker, `viewed_at` corrected, `received_at` the log time where it was not set.
     """
-    user_agent = _TEXTS.column(columns["user_agent"])
-    screen, language = _TEXTS.column(columns["screen"]), _TEXTS.column(columns["language"])
     address, prefix = places_of(columns["ip"], columns["ip_hash"], columns["ip_prefix_hash"])
     tz = _floats(columns["tz_offset_min"])
     occurred_at, sent_at = _ints(columns["occurred_at"]), _ints(columns["sent_at"])
-    looks = combine(user_agent, screen, language, np.nan_to_num(tz, nan=_NO_TZ).astype(np.int64))
     return Batch(
         viewer=text_keys(columns["viewer_id"]),
         promoter=_IDS.column(columns["promoter_id"]),
@@ -80,9 +78,12 @@ def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
         address=address,
         prefix=prefix,
         networks=columns["network"],
-        device=np.where(user_agent == 0, np.uint64(0), looks),
+        device=devices_of(
+            columns["user_agent"], columns["screen"], columns["language"], columns["tz_offset_min"]
+        ),
         user_agents=columns["user_agent"],
         platforms=columns["platform"],
+        screens=columns["screen"],
         log_time=_ints(columns["log_time"]),
         viewed_at=_ints(columns["viewed_at"]),
         watch_ms=_ints(columns["watch_ms"]),
@@ -95,6 +96,18 @@ def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
         send_delay_ms=(sent_at - occurred_at).astype(np.float64),
         clock_skew_ms=(_ints(columns["received_at"]) - sent_at).astype(np.float64),
     )
+
+
+def devices_of(
+    user_agent: pa.Array, screen: pa.Array, language: pa.Array, tz_offset_min: pa.Array
+) -> Keys:
+    """The devices of n views, uint64[n]; 0 without a user agent.
+
+    Operators have them in their lists: to work them out otherwise empties these.
+    """
+    agent, tz = _TEXTS.column(user_agent), np.nan_to_num(_floats(tz_offset_min), nan=_NO_TZ)
+    looks = combine(agent, _TEXTS.column(screen), _TEXTS.column(language), tz.astype(np.int64))
+    return np.where(agent == 0, np.uint64(0), looks)
 
 
 def batch_of_views(

@@ -21,7 +21,8 @@ import structlog
 
 from models.batch import Batch
 from models.features import Matrix
-from models.lists import Lists, ListsError, givt_reasons, load_lists
+from models.lists_in_use import ListsInUse
+from models.networks import Networks
 from models.panel import Panel, load_named, seat
 from schemas.chosen import Chosen
 from schemas.verdicts import Reason, Verdict
@@ -48,21 +49,20 @@ class Judged(NamedTuple):
 class Judge:
     """Holds the models and the lists, or knows that one is missing."""
 
-    def __init__(self, name: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, name: str, folder: Path | None = None, lists: ListsInUse | None = None
+    ) -> None:
         """Loads the model `name`, which judges as long as none is promoted. What cannot be loaded
         is logged, and holds views until it is in place.
 
         Args:
             folder: where models are looked for before those of the package.
+            lists: those that come with the package where there are none.
         """
+        self.lists = lists or ListsInUse(Networks({}))
         self._default, self._load = name, partial(load_named, folder=folder)
-        self._lists: Lists | None = None
         self._turn = asyncio.Lock()
         self._take(Chosen(), seat(Chosen(), name, self._load, Panel(None)))
-        try:
-            self._lists = load_lists()
-        except ListsError as error:
-            log.error("views are held: no lists", why=str(error))
 
     def _take(self, chosen: Chosen, panel: Panel) -> None:
         self._chosen, self._panel, self._seated = chosen, panel, time.monotonic()
@@ -93,7 +93,7 @@ class Judge:
         champion = self._panel.champion
         return {
             "model_version": _UNAVAILABLE if champion is None else champion.version,
-            "lists_version": _UNAVAILABLE if self._lists is None else self._lists.version,
+            "lists_version": self.lists.version or _UNAVAILABLE,
         }
 
     def judge(
@@ -107,13 +107,13 @@ class Judge:
             policy: uint32[n], bits of `Reason` that the view policy gives.
             velocity_up: whether the features have the shared counters in them.
         """
-        givt = None if self._lists is None else givt_reasons(self._lists, batch)
+        givt, listed = self.lists.reasons(batch)
         score, threshold, champion = None, 1.0, self._panel.champion
         if champion is not None and velocity_up:
             score, threshold = champion.predict(features), champion.threshold
         missing = 0 if champion is not None else Reason.MODEL_UNAVAILABLE.bit
         missing |= 0 if velocity_up else Reason.VELOCITY_UNAVAILABLE.bit
-        missing |= 0 if givt is not None else Reason.LISTS_UNAVAILABLE.bit
+        missing |= 0 if listed else Reason.LISTS_UNAVAILABLE.bit
         return weigh(policy, givt, score, threshold, missing)
 
 

@@ -1,155 +1,98 @@
 """What an address belongs to: a data centre, a VPN, the Tor network or none of them.
 
-Data centres are those of `models.lists`. Lists of VPNs and of Tor's exits change within hours, so
-they are files of the operator's, read again when they change.
+Data centres are those of ipcat (MIT, `vendor/ipcat/`) and of a file of the operator's. Lists of
+VPNs and of Tor's exits change within hours, so they are files of the operator's, too. All are
+read again when they change.
 """
 
-import bisect
-import ipaddress
-import socket
-from collections.abc import Iterable
-from hashlib import sha256
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
 
-import structlog
+import numpy as np
 
-from models.lists import ListsError, load_lists
-from schemas.metrics import NETWORK_LIST
+from models.address import address_of
+from models.list_files import IPCAT, ListFile, read_ipcat, read_ranges
+from models.ranges import NOWHERE, Range, Ranges
+from schemas.settings import Settings
 from schemas.view import Network
 
-log = structlog.get_logger()
+DATACENTER, VPN, TOR = 1, 2, 3
+CODES: Mapping[Network, int] = {
+    "datacenter": DATACENTER,
+    "vpn": VPN,
+    "tor": TOR,
+    "other": 4,
+    "allowed": 5,
+    "denied": 6,
+}
+_NAMES: dict[int, Network] = {code: name for name, code in CODES.items()}
 
-# Exits of Tor and of VPNs stand in data centres: the narrower word goes first.
-_ORDER: tuple[Network, ...] = ("tor", "vpn", "datacenter")
-_V4_IN_V6 = 0xFFFF << 32
-_Range = tuple[int, int]
-
-
-class Ranges(NamedTuple):
-    """A list: ranges of addresses as numbers of IPv6, ascending and apart, both ends included."""
-
-    version: str
-    first: list[int]
-    last: list[int]
-
-    @classmethod
-    def of(cls, version: str, ranges: Iterable[_Range]) -> Self:
-        """The list of any ranges."""
-        first: list[int] = []
-        last: list[int] = []
-        for start, stop in sorted(ranges):
-            if last and start <= last[-1] + 1:
-                last[-1] = max(last[-1], stop)
-            else:
-                first.append(start)
-                last.append(stop)
-        return cls(version, first, last)
-
-    def holds(self, number: int) -> bool:
-        """Whether an address is in it."""
-        place = bisect.bisect_right(self.first, number) - 1
-        return place >= 0 and number <= self.last[place]
-
-
-def read_ranges(path: Path) -> Ranges:
-    """A list from a file with an address or a CIDR range per line; `#` begins a comment.
-
-    Raises:
-        ListsError: it cannot be read, or a line is neither.
-    """
-    try:
-        content = path.read_bytes()
-        lines = content.decode().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ListsError(f"{path}: {error}") from error
-    ranges = []
-    for place, line in enumerate(lines, start=1):
-        text = line.partition("#")[0].strip()
-        if text:
-            try:
-                ranges.append(_range(text))
-            except ValueError:
-                raise ListsError(
-                    f"{path}, line {place}: neither an address nor a range such as 192.0.2.0/24"
-                ) from None
-    return Ranges.of(sha256(content).hexdigest()[:8], ranges)
-
-
-def _range(text: str) -> _Range:
-    network = ipaddress.ip_network(text, strict=False)
-    shift = _V4_IN_V6 if network.version == 4 else 0
-    return int(network.network_address) + shift, int(network.broadcast_address) + shift
+_LAYERS = (("ipcat", DATACENTER), ("datacenter", DATACENTER), ("vpn", VPN), ("tor", TOR))
+"""Exits of Tor and of VPNs stand in data centres: the narrower word goes last, over the others."""
 
 
 class Networks:
     """The lists, and the files that they come from."""
 
-    def __init__(self, vpn: Path | None, tor: Path | None) -> None:
-        """A list that cannot be read is logged as an error, and read as soon as it can be."""
-        files: dict[Network, Path | None] = {"tor": tor, "vpn": vpn}
-        self._files = {name: path for name, path in files.items() if path is not None}
-        self._stamps: dict[Network, tuple[int, int] | None] = {}
-        self._lists: dict[Network, Ranges] = {}
-        self._wanted = len(self._files) + 1
-        try:
-            found = load_lists()
-        except ListsError as error:
-            log.error("addresses of data centres are not known", why=str(error))
-        else:
-            ranges = zip(found.first.tolist(), found.last.tolist(), strict=True)
-            shifted = [(first + _V4_IN_V6, last + _V4_IN_V6) for first, last in ranges]
-            self._take("datacenter", Ranges.of(found.version.rpartition("+")[2], shifted))
+    def __init__(self, files: Mapping[str, Path], *, ipcat: bool = True) -> None:
+        """A list that cannot be read is logged as an error, and read as soon as it can be.
+
+        Args:
+            files: of the operator's, by `datacenter`, `vpn` and `tor`.
+            ipcat: whether the ranges of ipcat are data centres.
+        """
+        self._files: dict[str, ListFile[list[Range]]] = {
+            name: ListFile(name, path, read_ranges) for name, path in files.items()
+        }
+        if ipcat:
+            self._files["ipcat"] = ListFile("ipcat", IPCAT, read_ipcat)
+        self.ranges = NOWHERE
+        """Codes of `CODES` by address; replaced, never changed."""
         self.reload()
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> "Networks":
+        """Those of the settings."""
+        named = {
+            "datacenter": settings.datacenter_list,
+            "vpn": settings.vpn_list,
+            "tor": settings.tor_list,
+        }
+        files = {name: path for name, path in named.items() if path is not None}
+        return cls(files, ipcat=settings.ipcat)
 
     @property
     def versions(self) -> dict[str, str]:
         """Of the lists that are in use."""
-        return {name: ranges.version for name, ranges in self._lists.items()}
+        found = ((name, self._files[name].version) for name, _ in _LAYERS if name in self._files)
+        return {name: version for name, version in found if version is not None}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every list could be read."""
+        return all(file.content is not None for file in self._files.values())
 
     def class_of(self, address: str) -> Network | None:
         """What an address belongs to; None where it is no address or a list is missing."""
-        try:
-            packed = socket.inet_pton(
-                socket.AF_INET6 if ":" in address else socket.AF_INET, address
-            )
-        except (OSError, ValueError):
+        number = address_of(address)
+        if number == 0:
             return None
-        number = int.from_bytes(packed, "big") + (_V4_IN_V6 if len(packed) == 4 else 0)
-        for name in _ORDER:
-            if name in self._lists and self._lists[name].holds(number):
-                return name
-        return "other" if len(self._lists) == self._wanted else None
+        code = int(self.ranges.codes_of(np.array([number], np.uint64))[0])
+        if code:
+            return _NAMES[code]
+        return "other" if self.complete else None
 
     def reload(self) -> bool:
-        """Reads the files that have changed; whether there were any.
+        """Reads the files that have changed; whether there is something new in them.
 
         One that cannot be read is logged, and what was in it before stays in use.
         """
-        changed = False
-        for name, path in self._files.items():
-            stamp = _stamp(path)
-            if name in self._stamps and self._stamps[name] == stamp:
-                continue
-            self._stamps[name] = stamp
-            try:
-                self._take(name, read_ranges(path))
-                changed = True
-            except ListsError as error:
-                log.error("a list of networks is not as it should be", list=name, why=str(error))
-        return changed
-
-    def _take(self, name: Network, ranges: Ranges) -> None:
-        if name in self._lists:
-            NETWORK_LIST.remove(name, self._lists[name].version)
-        self._lists = self._lists | {name: ranges}
-        NETWORK_LIST.labels(name, ranges.version).set(len(ranges.first))
-        log.info("list of networks", list=name, version=ranges.version, ranges=len(ranges.first))
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
+        changed = [file.reload() for file in self._files.values()]
+        if any(changed):
+            self.ranges = Ranges.of(
+                (*one, code)
+                for name, code in _LAYERS
+                if name in self._files
+                for one in self._files[name].content or ()
+            )
+        return any(changed)

@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.chosen import Chosen
 from schemas.erased import Erased
+from schemas.operator_lists import OperatorLists
 
 CampaignStatus = Literal["active", "paused", "ended"]
 PromoterStatus = Literal["active", "suspended"]
@@ -59,6 +60,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     """Viewers whose events are taken without saying whose they are."""
     models: Chosen = Chosen()
     """By which models views are judged."""
+    listed: OperatorLists = OperatorLists()
+    """Whom the operator allows and denies."""
 
     def rate_at(self, campaign_id: str, viewed_at: int) -> int:
         """The rate of a known campaign in micros, for a view at this time (ms)."""

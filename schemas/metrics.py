@@ -38,8 +38,13 @@ ACK_SECONDS = Histogram(
 )
 KEYRING_AGE = Gauge("viewledger_keyring_age_seconds", "Since API keys were as in Postgres")
 QUOTA_LOCAL = Gauge("viewledger_quota_local", "1 while quotas are counted without Redis")
-NETWORK_LIST = Gauge(
-    "viewledger_network_list", "Ranges in the lists of networks in use", ["list", "version"]
+LIST_ENTRIES = Gauge("viewledger_list_entries", "Entries in the lists in use", ["list", "version"])
+LIST_AGE = Gauge("viewledger_list_age_seconds", "Since the file of a list was changed", ["list"])
+LIST_BROKEN = Gauge(
+    "viewledger_list_broken", "1 while a list cannot be read, and what was in it is used", ["list"]
+)
+REASONS = Counter(
+    "viewledger_reasons", "Accepted views by what speaks against them", ["reason", "kind"]
 )
 SALT_MISSING = Gauge(
     "viewledger_address_salt_missing", "1 while there is no salt, so that addresses are dropped"

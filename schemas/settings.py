@@ -114,6 +114,15 @@ class Settings(BaseSettings):
     proxy_header: Literal["x-forwarded-for", "forwarded"] = Field(
         "x-forwarded-for", description="which of the two the trusted proxies write"
     )
+    datacenter_list: Path | None = Field(
+        None, description="file of data centres, a CIDR range per line; docs/judging.md"
+    )
+    ipcat: bool = Field(True, description="whether the ranges of ipcat are data centres, too")
+    crawler_list: Path | None = Field(
+        None,
+        description="file of declared bots, a regular expression for user agents per line;"
+        " docs/judging.md",
+    )
     vpn_list: Path | None = Field(
         None, description="file of VPN exits, a CIDR range per line; docs/privacy.md"
     )

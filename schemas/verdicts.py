@@ -4,6 +4,11 @@ The numbers are written to `views.scored` for ever: add new ones at the end, nev
 """
 
 from enum import IntEnum
+from typing import Literal
+
+ReasonKind = Literal["policy", "givt", "sivt", "unavailable"]
+_KINDS: tuple[ReasonKind, ...] = ("policy", "givt", "sivt", "unavailable")
+"""Of the bits 0 to 7, 8 to 15 and so on."""
 
 
 class Verdict(IntEnum):
@@ -28,6 +33,7 @@ class Reason(IntEnum):
     DATACENTER_ADDRESS = 9
     IMPOSSIBLE_VALUES = 10
     TOR_ADDRESS = 11
+    OPERATOR_DENIED = 12
     MODEL_SCORE = 16
     MODEL_UNAVAILABLE = 24
     VELOCITY_UNAVAILABLE = 25
@@ -37,6 +43,11 @@ class Reason(IntEnum):
     def bit(self) -> int:
         """The reason as a mask of one bit."""
         return 1 << self.value
+
+    @property
+    def kind(self) -> ReasonKind:
+        """General or sophisticated invalid traffic, the view policy, or not to be judged."""
+        return _KINDS[self.value // 8]
 
 
 class Refusal(IntEnum):

@@ -36,7 +36,8 @@ HintsText = Annotated[str, Meta(max_length=512)]
 KeyedHash = Annotated[str, Meta(min_length=16, max_length=16)]
 """Hex digits; one that has others is an unknown address, as an unreadable `ip` is."""
 Platform = Literal["tiktok", "instagram", "youtube", "web"]
-Network = Literal["datacenter", "vpn", "tor", "other"]
+Network = Literal["datacenter", "vpn", "tor", "other", "allowed", "denied"]
+"""The last two by the operator's own lists (`viewledger lists`), whatever else it belongs to."""
 Consent = Literal["granted", "denied"]
 
 EVENT_ID_PATTERN = "[A-Za-z0-9_-]*"

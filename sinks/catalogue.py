@@ -13,6 +13,7 @@ from sinks.catalogue_rates import add_rates, changed_rates
 from sinks.erasures import load_erased
 from sinks.ledger_fund import fund, refuse_other_currency
 from sinks.models import load_chosen
+from sinks.operator_lists import load_operator_lists
 from sinks.postgres import Connection
 
 _COLUMNS = [name for name in Campaign.__struct_fields__ if name != "rate_micros"]
@@ -173,6 +174,7 @@ def load_catalogue(conn: Connection) -> Catalogue:
             cursor.execute("SELECT promoter_id, status FROM promoters")
             promoters = {promoter.promoter_id: promoter for promoter in cursor}
         rates, erased, chosen = changed_rates(conn), load_erased(conn), load_chosen(conn)
+        listed = load_operator_lists(conn)
     return Catalogue(
         version=version,
         campaigns=campaigns,
@@ -180,6 +182,7 @@ def load_catalogue(conn: Connection) -> Catalogue:
         rates=rates,
         erased=erased,
         models=chosen,
+        listed=listed,
     )
 
 

@@ -56,19 +56,27 @@ def load_erased(conn: Connection) -> Erased:
 def request(conn: Connection, viewer_id: str, by: str) -> int:
     """Notes that a viewer is to be erased, or once more; the id itself is not kept.
 
-    From now on scorers replace the viewer within seconds.
+    It leaves the operator's lists. From now on scorers replace the viewer within seconds.
     """
     known = digest(load_erased(conn).secret, viewer_id.encode())
-    (row,) = conn.execute(
-        f"""
-        INSERT INTO erasures (digest, pseudonym, requested_by) VALUES (%s, {_NEW_PSEUDONYM}, %s)
-        ON CONFLICT (digest) DO UPDATE SET requested_by = excluded.requested_by,
-            requested_at = now(), ends = NULL, tables_at = NULL, logs_at = NULL,
-            finished_at = NULL
-        RETURNING erasure_id
-        """.encode(),  # noqa: S608
-        (known, by),
-    ).fetchall()
+    with conn.transaction():
+        (row,) = conn.execute(
+            f"""
+            INSERT INTO erasures (digest, pseudonym, requested_by)
+            VALUES (%s, {_NEW_PSEUDONYM}, %s)
+            ON CONFLICT (digest) DO UPDATE SET requested_by = excluded.requested_by,
+                requested_at = now(), ends = NULL, tables_at = NULL, logs_at = NULL,
+                finished_at = NULL
+            RETURNING erasure_id
+            """.encode(),  # noqa: S608
+            (known, by),
+        ).fetchall()
+        conn.execute(
+            "UPDATE operator_lists SET value = NULL, removed_why = 'erased',"
+            " removed_by = coalesce(removed_by, left(btrim(%s), 64))"
+            " WHERE entity = 'viewer' AND value = %s",
+            (by, viewer_id),
+        )
     erasure_id: int = row[0]
     return erasure_id
 

@@ -6,6 +6,7 @@ from functools import partial
 import faust
 
 from models.judge import Judge
+from models.lists_in_use import ListsInUse
 from models.velocity import Velocity
 from pipeline.apps.common import feed_from, new_app
 from pipeline.feeds import Feeds
@@ -28,7 +29,7 @@ def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
     app.transport.fetch_max_wait_ms = settings.linger_ms // 2
     tools = Tools(
         CatalogueCache(settings.url("postgres")),
-        Judge(settings.model, settings.models),
+        Judge(settings.model, settings.models, ListsInUse.of_settings(settings)),
         Velocity(settings.url("redis"), settings.redis_timeout_ms),
         Clock(settings.accept_window_hours * 3_600_000, settings.future_minutes * 60_000),
         asyncio.Lock(),

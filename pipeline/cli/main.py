@@ -14,6 +14,7 @@ from pipeline.cli import (
     keys,
     ledger,
     migrate,
+    lists,
     models,
     models_registry,
     payees,
@@ -44,6 +45,7 @@ keys.register(app)
 payouts.register(app)
 ledger.register(app)
 migrate.register(app)
+lists.register(app)
 models.register(app)
 models_registry.register(models.models)
 simulate.register(app)

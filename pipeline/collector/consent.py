@@ -7,7 +7,8 @@ from typing import Literal
 
 from msgspec import UNSET
 
-from models.lists import ListsError, load_lists
+from models.list_files import ListsError
+from models.lists import load_lists
 from schemas.settings import Settings
 from schemas.view import View
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from models.address import address_of, prefix_of_one
 from models.networks import Networks
+from pipeline.collector.operator_ranges import OperatorRanges
 from pipeline.collector.salts import DAY_MS, Salts
 from schemas.settings import Settings
 from schemas.view import Network
@@ -50,7 +51,8 @@ class Privacy:
             OSError, ValueError: as `pipeline.collector.salts.Salts`.
         """
         self._salts = None if settings.address_storage == "raw" else Salts(settings)
-        self._networks = Networks(settings.vpn_list, settings.tor_list)
+        self._networks = Networks.of_settings(settings)
+        self._operator = OperatorRanges(settings)
         self._today = self._begin(0)
 
     def origin_of(self, address: str | None, now_ms: int) -> Origin:
@@ -68,12 +70,13 @@ class Privacy:
         return today.origin_of(address)
 
     async def refresh(self) -> None:
-        """Fetches salts, and reads lists that have changed; never raises for what is missing."""
+        """Fetches salts, and lists that have changed; never raises for what is missing."""
         if self._salts is not None:
             await self._salts.refresh()
         changed = await asyncio.to_thread(self._networks.reload)
+        overruled = await self._operator.refresh()
         today = self._today
-        if changed or today.salt != self._salt_of(today.number):
+        if changed or overruled or today.salt != self._salt_of(today.number):
             self._today = self._begin(today.number)
 
     async def keep_fresh(self) -> None:
@@ -86,18 +89,23 @@ class Privacy:
     def _salt_of(self, day: int) -> bytes | None:
         return None if self._salts is None else self._salts.of_day(day)
 
+    def _class_of(self, address: str) -> Network | None:
+        return self._operator.class_of(address) or self._networks.class_of(address)
+
     def _begin(self, day: int) -> _Day:
         """A cache of its own for each salt: what it knows is gone with it."""
         salt = self._salt_of(day)
-        make = functools.partial(_origin, self._networks, salt, self._salts is None)
+        make = functools.partial(_origin, self._class_of, salt, self._salts is None)
         return _Day(day, salt, functools.lru_cache(_CACHED)(make))
 
 
-def _origin(networks: Networks, salt: bytes | None, is_raw: bool, address: str) -> Origin:
+def _origin(
+    class_of: Callable[[str], Network | None], salt: bytes | None, is_raw: bool, address: str
+) -> Origin:
     number = address_of(address)
     if number == 0:
         return _NOWHERE
-    network = networks.class_of(address)
+    network = class_of(address)
     if is_raw:
         return Origin(ip=address, network=network)
     if salt is None:

@@ -23,7 +23,7 @@ from pipeline.score.state import State
 from pipeline.score.take import SLICE, Taken, take
 from schemas.block import encode_block
 from schemas.erased import Bools, clear
-from schemas.metrics import ACCEPTED, BLOCK_ROWS, EVENTS, REFUSED, STEP_SECONDS
+from schemas.metrics import ACCEPTED, BLOCK_ROWS, EVENTS, REASONS, REFUSED, STEP_SECONDS
 from schemas.verdicts import Reason, Verdict
 
 
@@ -61,6 +61,7 @@ async def score(records: Sequence[Any], partition: int, state: State, tools: Too
     rejected = list(chain.from_iterable(one.rejected for one in slices))
     duplicates = list(chain.from_iterable(one.duplicates for one in slices))
     await tools.judge.follow(slices[-1].models)
+    await tools.judge.lists.follow(slices[-1].listed)
     judged = await _judge(columns, state, tools)
     if any(one.erased is not None for one in slices):
         columns = clear(columns, np.concatenate([_erased(one) for one in slices]))
@@ -117,5 +118,10 @@ def _count(partition: int, events: int, judged: Judged, refused: list[Refused]) 
     BLOCK_ROWS.observe(events)
     for verdict, count in zip(*np.unique(judged.verdict, return_counts=True), strict=True):
         ACCEPTED.labels(Verdict(verdict).name.lower()).inc(int(count))
+    found = int(np.bitwise_or.reduce(judged.reasons))
+    for reason in Reason:
+        if found & reason.bit:
+            views = np.count_nonzero(judged.reasons & np.uint32(reason.bit))
+            REASONS.labels(reason.name.lower(), reason.kind).inc(int(views))
     for refusal, count in Counter(one.refusal for one in refused).items():
         REFUSED.labels(refusal.label).inc(count)

@@ -23,6 +23,7 @@ from schemas.chosen import Chosen
 from schemas.columns import columns_of
 from schemas.erased import Bools, Erased, rename_views
 from schemas.metrics import STEP_SECONDS
+from schemas.operator_lists import OperatorLists
 from schemas.verdicts import Refusal
 from schemas.view import View
 
@@ -42,6 +43,8 @@ class Taken(NamedTuple):
     """Which of the views are of erased viewers, where any are."""
     models: Chosen
     """By which models they are to be judged."""
+    listed: OperatorLists
+    """Whom the operator allows and denies."""
 
 
 async def take(
@@ -80,7 +83,8 @@ async def take(
         }
         rejected += late
         kept_back = _kept(rejected, catalogue.erased)
-        return Taken(columns, rejected, kept_back, duplicates, erased, catalogue.models)
+        chosen, listed = catalogue.models, catalogue.listed
+        return Taken(columns, rejected, kept_back, duplicates, erased, chosen, listed)
 
 
 def _kept(rejected: list[Refused], erased: Erased) -> list[Refused]:

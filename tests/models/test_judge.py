@@ -8,10 +8,9 @@ import pytest
 from support.registry import save_small
 from support.traffic import Event, batch_of, view
 
-from models import judge
+from models import judge, networks
 from models.features import NAMES
 from models.judge import Judge, weigh
-from models.lists import ListsError
 from schemas.chosen import Chosen
 from schemas.verdicts import Reason, Verdict, reason_labels
 
@@ -91,10 +90,7 @@ def test_a_missing_model_is_held() -> None:
 
 
 def test_missing_lists_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone() -> None:
-        raise ListsError("gone")
-
-    monkeypatch.setattr(judge, "load_lists", gone)
+    monkeypatch.setattr(networks, "IPCAT", Path("gone"))
     found, reasons, _ = judged(velocity_up=True)
     assert found is not Verdict.VALID
     assert "lists_unavailable" in reasons

@@ -1,20 +1,19 @@
-import gzip
+import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.traffic import Event, batch_of, view
 
-from models import lists
-from models.lists import ListsError, givt_reasons, in_datacenter, load_lists
+from models import networks
+from models.list_files import ListsError
+from models.lists import IMPOSSIBLE, Lists, givt_reasons, lists_of, load_lists
+from models.networks import Networks
 from schemas.verdicts import Reason, reason_labels
 
 
-def reasons(**fields: object) -> list[str]:
+def reasons(lists: Lists | None = None, **fields: object) -> list[str]:
     batch = batch_of([Event(view(**fields), 1_790_000_000_000, 1_790_000_000_000)])
-    return reason_labels(int(givt_reasons(load_lists(), batch)[0]))
+    return reason_labels(int(givt_reasons(lists or load_lists(), batch)[0]))
 
 
 @pytest.mark.parametrize(
@@ -85,16 +84,6 @@ def test_networks_that_the_collector_looked_up(fields: dict, found: list[str]) -
     assert reasons(**fields) == found
 
 
-@given(st.data())
-def test_ranges_include_both_ends_and_nothing_more(data: st.DataObject) -> None:
-    found = load_lists()
-    row = data.draw(st.integers(0, len(found.first) - 1))
-    first, last = int(found.first[row]), int(found.last[row])
-    edges = np.array([first - 1, first, last, last + 1], np.uint64)
-    # Ranges that touch were joined, so next to one is outside.
-    assert in_datacenter(found, edges).tolist() == [False, True, True, False]
-
-
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [
@@ -107,10 +96,23 @@ def test_ranges_include_both_ends_and_nothing_more(data: st.DataObject) -> None:
         ({"watch_ms": 1_000, "interactions": 31}, True),
         ({"occurred_at": 60_000, "sent_at": 0}, False),
         ({"occurred_at": 60_001, "sent_at": 0}, True),
+        ({"platform": "tiktok", "screen": "0x0"}, True),
+        ({"platform": "instagram", "screen": "390x0"}, True),
+        ({"platform": "tiktok", "screen": "0x0", "visible_pct": 0}, False),
+        ({"platform": "tiktok", "screen": "390x844"}, False),
+        ({"platform": "tiktok", "screen": "unknown"}, False),
+        ({"platform": "web", "screen": "0x0"}, False),  # add-ons against fingerprinting say so
+        ({"user_agent": "Lynx/2.9.0dev.12 libwww-FM/2.14"}, True),
+        ({"user_agent": "Links (2.29; Linux 6.1 x86_64; GNU C 12.2; text)"}, True),
+        ({"user_agent": "LinksLike/1.0"}, False),
     ],
 )
 def test_impossible_values(fields: dict, wrong: bool) -> None:
     assert reasons(**fields) == (["impossible_values"] if wrong else [])
+
+
+def test_every_impossible_thing_says_why() -> None:
+    assert len({rule.why for rule in IMPOSSIBLE}) == len(IMPOSSIBLE) == 6
 
 
 def test_reasons_add_up() -> None:
@@ -119,15 +121,30 @@ def test_reasons_add_up() -> None:
     assert found == [bit.name.lower() for bit in bits]
 
 
-@pytest.mark.parametrize(
-    "content", [None, b"not gzip", gzip.compress(b"5,4\n"), gzip.compress(b"x\n")]
-)
-def test_a_damaged_list_says_so(
-    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "datacenters.csv.gz"
-    if content is not None:
-        path.write_bytes(content)
-    monkeypatch.setattr(lists, "_RANGES", path)
+def test_without_ipcat_there_are_no_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "IPCAT", tmp_path / "gone")
     with pytest.raises(ListsError, match="install viewledger again"):
         load_lists.__wrapped__()
+
+
+def test_networks_of_files_and_more_bots(tmp_path: Path) -> None:
+    vpn, tor = tmp_path / "vpn", tmp_path / "tor"
+    vpn.write_text("3.208.0.0/24\n")
+    tor.write_text("3.208.0.9\n2001:db8::5\n")
+    found = lists_of(Networks({"vpn": vpn, "tor": tor}), re.compile("OurMonitor"), "abc")
+    assert re.fullmatch(
+        r"crawler-user-agents-[\d.]+\+crawlers-abc\+ipcat-\w{8}\+vpn-\w{8}\+tor-\w{8}",
+        found.version,
+    )
+    for fields, expected in (
+        ({"ip": "3.208.1.1"}, ["datacenter_address"]),
+        ({"ip": "3.208.0.1"}, []),
+        ({"ip": "3.208.0.1", "network": "datacenter"}, []),
+        ({"ip": "3.208.0.9"}, ["tor_address"]),
+        ({"ip": "3.208.0.9", "network": "vpn"}, ["tor_address"]),
+        ({"ip": "2001:db8::5"}, ["tor_address"]),
+        ({"ip": "2001:db8:0:1::5"}, []),
+        ({"user_agent": "OurMonitor/1"}, ["declared_bot"]),
+        ({"user_agent": "curl/8.0"}, ["declared_bot"]),
+    ):
+        assert reasons(found, **fields) == expected, fields

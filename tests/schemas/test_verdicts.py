@@ -20,6 +20,7 @@ REASONS = {
     9: "datacenter_address",
     10: "impossible_values",
     11: "tor_address",
+    12: "operator_denied",
     16: "model_score",
     24: "model_unavailable",
     25: "velocity_unavailable",
@@ -68,6 +69,14 @@ def test_they_fit_into_their_columns() -> None:
     assert max(Verdict) < 2**7  # Enum8
     assert max(Refusal) < 2**8
     assert max(Reason) < 32
+
+
+def test_kinds_of_reasons() -> None:
+    kinds = {reason.name.lower(): reason.kind for reason in Reason}
+    assert kinds["repeat_view"] == "policy"
+    assert kinds["declared_bot"] == kinds["operator_denied"] == "givt"
+    assert kinds["model_score"] == "sivt"
+    assert kinds["lists_unavailable"] == "unavailable"
 
 
 @given(st.sets(st.sampled_from(Reason)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from support.events import event
 
-from models import lists
+from models import lists, networks
 from pipeline.collector import consent
 from pipeline.collector.consent import policy, strip
 from schemas.settings import Settings
@@ -86,6 +86,6 @@ def test_a_declared_bot_does_not_hide_behind_a_flag() -> None:
 def test_without_the_list_of_bots_nobody_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "_RANGES", tmp_path / "gone")
+    monkeypatch.setattr(networks, "IPCAT", tmp_path / "gone")
     monkeypatch.setattr(consent, "load_lists", lists.load_lists.__wrapped__)
     assert stripped(user_agent="Googlebot/2.1")["user_agent"] is None
