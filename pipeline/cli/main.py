@@ -13,8 +13,8 @@ from pipeline.cli import (
     erase,
     keys,
     ledger,
-    migrate,
     lists,
+    migrate,
     models,
     models_registry,
     payees,
@@ -44,8 +44,8 @@ payees.register(app)
 keys.register(app)
 payouts.register(app)
 ledger.register(app)
-migrate.register(app)
 lists.register(app)
+migrate.register(app)
 models.register(app)
 models_registry.register(models.models)
 simulate.register(app)
