@@ -41,7 +41,7 @@ def strip(event: View) -> None:
     """Takes out of an event what could tell people apart and is not needed to count it.
 
     Args:
-        event: is changed. `network` stays, one of four words; and so does the user agent of a
+        event: is changed. `network` stays, one of six words; and so does the user agent of a
             declared bot, which is no person's.
     """
     for name in _STRIPPED:
