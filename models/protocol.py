@@ -15,7 +15,7 @@ from models.encodings import Encodings, encoded, fit_encodings, out_of_time
 from models.engine.ahead import look_ahead
 from models.engine.engine import Engine
 from models.engine.table import FEATURES, Feature, of_the_view
-from models.ensemble import Ensemble, fit_ensemble, thinned, viewer_weights
+from models.ensemble import Ensemble, fit_ensemble, thinned
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -103,8 +103,13 @@ def fit(files: list[Labelled], which: Which, mode: Mode, seed: int) -> Fitted:
         parts += [known] if known is not None else []
         halves.append(np.column_stack([part[chosen] for part in parts]))
     positive = everything.positive[chosen]
-    weight = viewer_weights(everything.columns["viewer"])[chosen]
-    ensemble = fit_ensemble(np.concatenate(halves), np.tile(positive, 2), np.tile(weight, 2), seed)
+    ensemble = fit_ensemble(
+        np.concatenate(halves),
+        np.tile(positive, 2),
+        np.tile(everything.columns["viewer"][chosen], 2),
+        encodings=len(encodings.fitted) if encodings else 0,
+        seed=seed,
+    )
     return Fitted(ensemble, encodings, which, mode)
 
 

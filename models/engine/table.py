@@ -59,6 +59,9 @@ viewer_watch_repeats | viewer | last 4 | repeats of watch | the same watch time,
 viewer_campaign_views_24h | viewer × campaign | 24 h | count | earlier views
 viewer_campaign_gap_s | viewer × campaign | last 1 | seconds since | the last view
 viewer_campaign_gap_least_s | viewer × campaign | last 4 | least gap | fastest two in a row
+viewer_promoters_24h | viewer | 24 h | distinct promoter | promoters seen
+viewer_promoter_views_24h | viewer × promoter | 24 h | count | earlier views
+viewer_promoter_gap_s | viewer × promoter | last 1 | seconds since | the last view
 viewer_post_views_24h | viewer × post | 24 h | count | duplicates: the same post again
 viewer_post_gap_s | viewer × post | last 1 | seconds since | the last view
 viewer_post_gap_least_s | viewer × post | last 4 | least gap | fastest two in a row
