@@ -45,7 +45,8 @@ def test_it_goes_on_after_an_error(books: Settings) -> None:
     wait_until_sealed(books)
 
 
-def test_partitions_are_made_ahead(books: Settings) -> None:
+def test_partitions_are_made_ahead(stack: Settings) -> None:
+    books = empty_store(stack, "postgres")
     with psycopg.connect(books.url("postgres"), autocommit=True) as owner:
         ahead = (
             "entries_"

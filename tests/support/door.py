@@ -87,7 +87,7 @@ def raw_messages(settings: Settings, event_ids: set[str]) -> list[Message]:
                 try:
                     if json.loads(message.value())["event_id"] in event_ids:
                         found.append(message)
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     continue
     finally:
         consumer.close()

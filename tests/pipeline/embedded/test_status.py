@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
+from pipeline.collector.endpoint import collector_url
 from pipeline.embedded.status import status, worker_lag
 from pipeline.embedded.supervisor import Process
 from schemas.settings import SERVICES, Settings
@@ -49,7 +50,8 @@ def test_where_nothing_runs_there_are_no_endpoints(tmp_path: Path) -> None:
 @pytest.mark.services
 def test_the_endpoints_are_those_that_the_settings_give(stack: Settings) -> None:
     found = status(stack)
-    assert found["endpoints"] == {**{n: stack.url(n) for n in SERVICES}, "collector": None}
+    urls = {name: stack.url(name) for name in SERVICES}
+    assert found["endpoints"] == {**urls, "collector": collector_url(stack)}
     assert {service["name"] for service in found["services"]} == set(SERVICES)
     assert all(isinstance(service["pid"], int) for service in found["services"])
     assert {worker["pid"] for worker in found["workers"]} == {None}
