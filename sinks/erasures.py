@@ -73,9 +73,9 @@ def request(conn: Connection, viewer_id: str, by: str) -> int:
         ).fetchall()
         conn.execute(
             "UPDATE operator_lists SET value = NULL, removed_why = 'erased',"
-            " removed_by = coalesce(removed_by, left(btrim(%s), 64))"
+            " removed_by = coalesce(removed_by, 'viewledger erase')"
             " WHERE entity = 'viewer' AND value = %s",
-            (by, viewer_id),
+            (viewer_id,),
         )
     erasure_id: int = row[0]
     return erasure_id

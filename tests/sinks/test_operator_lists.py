@@ -159,7 +159,7 @@ def test_an_erased_viewer_is_in_no_entry_and_comes_into_none(conn: Connection) -
     remove_entry(conn, first.entry_id, why="no", actor="bob")
     second, other = add(conn, value=viewer), add(conn)
     request(conn, viewer, "ticket 4711")
-    for entry, who in ((first, "bob"), (second, "ticket 4711")):
+    for entry, who in ((first, "bob"), (second, "viewledger erase")):
         found = shown(conn, entry.entry_id)
         assert (found.value, found.why, found.removed_why) == (None, "erased", "erased")
         assert found.removed_by == who
