@@ -20,16 +20,20 @@ import numpy.typing as npt
 import structlog
 
 from models.batch import Batch
-from models.features import Matrix
+from models.drift import Drift
+from models.features import Matrix, features_digest
 from models.lists_in_use import ListsInUse
 from models.networks import Networks
 from models.panel import Panel, load_named, seat
+from models.registry import Card
+from schemas.block import FEATURES_KEY, Shadow
 from schemas.chosen import Chosen
 from schemas.verdicts import Reason, Verdict
 
 log = structlog.get_logger()
 
 Reasons = npt.NDArray[np.uint32]
+Scores = npt.NDArray[np.float32]
 _UNAVAILABLE = "unavailable"
 _AGAIN_S = 60.0
 """After so long, models that could not be loaded are tried again."""
@@ -46,6 +50,21 @@ class Judged(NamedTuple):
     """Probability of a bot; NaN where the model or what it needs was not available."""
 
 
+def _drift_of(card: Card) -> Drift | None:
+    if not card.reference:
+        log.warning("drift is not watched: the card has no reference", model=card.version)
+        return None
+    return Drift(card.features, card.reference)
+
+
+class Watched(NamedTuple):
+    """What shadows say of n views."""
+
+    shadows: list[Shadow]
+    scores: Scores | None
+    """float32[n, shadows]; None where there are no shadows, or not what they need."""
+
+
 class Judge:
     """Holds the models and the lists, or knows that one is missing."""
 
@@ -60,12 +79,18 @@ class Judge:
             lists: those that come with the package where there are none.
         """
         self.lists = lists or ListsInUse(Networks({}))
+        self._panel = Panel(None)
+        self._drift: Drift | None = None
         self._default, self._load = name, partial(load_named, folder=folder)
+        self._features_digest = features_digest()
         self._turn = asyncio.Lock()
         self._take(Chosen(), seat(Chosen(), name, self._load, Panel(None)))
 
     def _take(self, chosen: Chosen, panel: Panel) -> None:
+        before = self._panel.champion
         self._chosen, self._panel, self._seated = chosen, panel, time.monotonic()
+        if panel.champion is not None and panel.champion is not before:
+            self._drift = _drift_of(panel.champion.card)
 
     async def follow(self, chosen: Chosen) -> None:
         """Loads what is chosen, if it is not in place; called before each block.
@@ -89,11 +114,12 @@ class Judge:
 
     @property
     def versions(self) -> dict[str, str]:
-        """`model_version` and `lists_version`, as a block states them."""
+        """`model_version`, `lists_version` and `features_digest`, as a block states them."""
         champion = self._panel.champion
         return {
             "model_version": _UNAVAILABLE if champion is None else champion.version,
             "lists_version": self.lists.version or _UNAVAILABLE,
+            FEATURES_KEY: self._features_digest,
         }
 
     def judge(
@@ -111,10 +137,25 @@ class Judge:
         score, threshold, champion = None, 1.0, self._panel.champion
         if champion is not None and velocity_up:
             score, threshold = champion.predict(features), champion.threshold
+            if self._drift is not None:
+                self._drift.add(features, score)
         missing = 0 if champion is not None else Reason.MODEL_UNAVAILABLE.bit
         missing |= 0 if velocity_up else Reason.VELOCITY_UNAVAILABLE.bit
         missing |= 0 if listed else Reason.LISTS_UNAVAILABLE.bit
         return weigh(policy, givt, score, threshold, missing)
+
+    def watch(self, features: Matrix, *, velocity_up: bool) -> Watched:
+        """The scores of the shadows, which no verdict depends on.
+
+        Args:
+            features: as for `judge`.
+            velocity_up: as for `judge`.
+        """
+        models = self._panel.shadows
+        shadows = [Shadow(model.version, model.threshold) for model in models]
+        if not models or not velocity_up:
+            return Watched(shadows, None)
+        return Watched(shadows, np.column_stack([model.predict(features) for model in models]))
 
 
 def weigh(

@@ -44,6 +44,12 @@ def load_named(name: str, folder: Path | None = None) -> Model:
     return load_model(name, REGISTRY)
 
 
+def model_names(folder: Path | None = None) -> list[str]:
+    """The names of all models in the operator's folder and of those of the package."""
+    folders = [REGISTRY] if folder is None else [folder, REGISTRY]
+    return sorted({path.parent.name for each in folders for path in each.glob("*/card.json")})
+
+
 def load_pinned(pin: Pin, load: Load) -> Model:
     """Loads the one file that is meant.
 

@@ -16,6 +16,7 @@ import sklearn
 import skops.io
 from threadpoolctl import ThreadpoolController
 
+from models.drift import Reference
 from models.features import Matrix, features_digest
 from models.forest import Forest, forest_of
 
@@ -47,6 +48,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     libraries: dict[str, str]
     data: dict[str, Any]
     metrics: dict[str, Any]
+    reference: dict[str, Reference] = {}
+    """How features and score were spread in training; empty in older cards."""
 
 
 class Model(NamedTuple):

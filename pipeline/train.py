@@ -9,6 +9,7 @@ import sklearn
 import skops
 
 from models.card import card_text
+from models.drift import references
 from models.evaluation import evaluate, people_flagged
 from models.features import NAMES, features_digest
 from models.registry import Card, predict, save_model
@@ -106,6 +107,7 @@ def train_model(
                 people_flagged(day, score(day), threshold) for day in tested
             ],
         },
+        reference=references(NAMES, training.features, score(training)),
     )
     save_model(registry / name, estimator, card, card_text(card))
     return card

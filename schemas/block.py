@@ -5,11 +5,17 @@ views (`ACCEPTED`) and the refused events (`REFUSED`). Every raw offset of the r
 `[raw_from, raw_next)` that held an event is in exactly one of them, in ascending order.
 What is the same for all rows (model, policy, lists) stands in the metadata of the first
 stream. The headers are those of `schemas.fencing`.
+
+`features` and `shadow_scores` are rows of little-endian float32: NaN in them is a value like any
+other, and what was written is compared byte by byte.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 _MS = pa.int64()
@@ -54,10 +60,23 @@ ACCEPTED = pa.schema(
         pa.field("client_hints", pa.string()),
         pa.field("consent", pa.string()),
         pa.field("collector", pa.string()),
+        pa.field("features", pa.binary()),  # float32[F], by which the model judged
+        pa.field("shadow_scores", pa.binary()),  # float32, one for each of the block's shadows
     ]
 )
 
-_NEWER = frozenset({"ip_hash", "ip_prefix_hash", "network", "client_hints", "consent", "collector"})
+_NEWER = frozenset(
+    {
+        "ip_hash",
+        "ip_prefix_hash",
+        "network",
+        "client_hints",
+        "consent",
+        "collector",
+        "features",
+        "shadow_scores",
+    }
+)
 
 REFUSED = pa.schema(
     [
@@ -71,6 +90,16 @@ REFUSED = pa.schema(
 )
 
 VERSION_KEYS = ("model_version", "policy_version", "lists_version")
+FEATURES_KEY, SHADOWS_KEY = "features_digest", "shadows"
+"""May be missing: the digest of what `features` mean, and the `Shadow`s as JSON."""
+
+
+class Shadow(NamedTuple):
+    """A model that scored the rows beside the one that judged them."""
+
+    version: str
+    threshold: float
+    """From this score on it takes a view for a bot's."""
 
 
 class Block(NamedTuple):
@@ -80,6 +109,25 @@ class Block(NamedTuple):
     refused: pa.Table
     versions: Mapping[str, str]
     """`model_version`, `policy_version`, `lists_version` of every accepted row."""
+
+    @property
+    def features_digest(self) -> str:
+        """What `features` mean; empty where the block has none."""
+        return self.versions.get(FEATURES_KEY, "")
+
+    @property
+    def shadows(self) -> list[Shadow]:
+        """Whose scores `shadow_scores` are, in their order."""
+        text = self.versions.get(SHADOWS_KEY, "[]")
+        return msgspec.json.decode(text, type=list[Shadow])
+
+
+def packed(rows: npt.NDArray[np.float64 | np.float32]) -> pa.Array:
+    """The rows of a matrix [n, k] as n values of k float32 each."""
+    n, k = rows.shape
+    data = np.ascontiguousarray(rows, "<f4")
+    ends = np.arange(n + 1, dtype=np.int32) * np.int32(4 * k)
+    return pa.Array.from_buffers(pa.binary(), n, [None, pa.py_buffer(ends), pa.py_buffer(data)])
 
 
 def _write(
@@ -100,6 +148,7 @@ def encode_block(
         pa.ArrowInvalid: a batch does not have its schema.
     """
     metadata = {key: versions[key] for key in VERSION_KEYS}
+    metadata |= {key: versions[key] for key in (FEATURES_KEY, SHADOWS_KEY) if key in versions}
     schema = ACCEPTED.with_metadata(metadata)
     sink = pa.BufferOutputStream()
     _write(sink, accepted.replace_schema_metadata(metadata), schema)

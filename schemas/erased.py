@@ -22,14 +22,14 @@ NAMES = ("viewer_id", "session_id")
 """Columns that become the pseudonym."""
 PERSONAL = (
     "ip", "ip_hash", "ip_prefix_hash", "network", "user_agent", "client_hints", "consent",
-    "screen", "language", "tz_offset_min", "referrer", "attrs",
+    "screen", "language", "tz_offset_min", "referrer", "attrs", "features",
 )  # fmt: skip
 """Columns that become null."""
 IMPERSONAL = (
     "raw_offset", "log_time", "viewed_at", "event_id", "campaign_id", "promoter_id", "post_id",
     "platform", "occurred_at", "sent_at", "received_at", "watch_ms", "duration_ms", "visible_pct",
     "interactions", "muted", "autoplay", "currency", "rate_micros", "verdict", "reasons", "score",
-    "collector",
+    "collector", "shadow_scores",
 )  # fmt: skip
 """All other columns of `schemas.block.ACCEPTED`: they stay."""
 

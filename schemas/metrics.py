@@ -25,6 +25,9 @@ STEP_SECONDS = Histogram(
 )
 MODELS = Gauge("viewledger_models", "1 for each model in use", ["version", "role"])
 MODELS_MISSING = Gauge("viewledger_models_missing", "Chosen models that cannot be loaded here")
+DRIFT_PSI = Gauge(
+    "viewledger_drift_psi", "Population stability index against training", ["feature"]
+)
 VELOCITY_DOWN = Gauge("viewledger_velocity_down", "1 while Redis is not asked for velocity")
 REQUESTS = Counter("viewledger_requests", "Requests to the collector", ["status", "reason"])
 COLLECTED = Counter("viewledger_collected", "Events that Kafka acknowledged to the collector")

@@ -90,8 +90,12 @@ def _find(client: Client, erased: Erased, viewer_ids: Collection[str]) -> list[R
 
 
 def _unlink(client: Client, erased: Erased, rows: list[Row]) -> None:
-    columns = {row[0] for row in client.query("DESCRIBE TABLE views").result_rows}
-    nothing = [f"{name} = NULL" for name in PERSONAL if name in columns]
+    columns = {row[0]: row[1] for row in client.query("DESCRIBE TABLE views").result_rows}
+    nothing = [
+        f"{name} = {'[]' if kind.startswith('Array') else 'NULL'}"
+        for name, kind in columns.items()
+        if name in PERSONAL
+    ]
     by_viewer: dict[bytes, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         by_viewer[row.digest][row.partition].append(row.raw_offset)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,6 +14,7 @@ _TIMES = ("log_time", "viewed_at", "occurred_at", "sent_at", "received_at")
 _MS = pa.timestamp("ms", "UTC")
 _LABELS = pa.array([""] + [refusal.label for refusal in Refusal])
 _COUNTS = pa.map_(pa.string(), pa.uint32())
+_FLOATS = ("features", "shadow_scores")
 
 
 class Counts(NamedTuple):
@@ -33,6 +35,7 @@ def view_rows(partition: int, scored_offset: int, block: Block) -> pa.Table:
     """Rows of the table `views`, one per accepted view."""
     columns = _columns(block.accepted)
     columns["verdict"] = columns["verdict"].cast(pa.int8())
+    columns |= {name: _unpacked(columns[name]) for name in _FLOATS}
     for key in VERSION_KEYS:
         columns[key] = pa.repeat(block.versions[key], len(block.accepted))
     return _located(partition, scored_offset, columns)
@@ -63,6 +66,11 @@ def block_row(
         **count(block)._asdict(),
         "verdicts": pa.scalar([(Verdict(v).name.lower(), n) for v, n in verdicts.items()], _COUNTS),
         "refusals": pa.scalar([(Refusal(r).label, n) for r, n in refusals.items()], _COUNTS),
+        "features_digest": block.features_digest,
+        "shadows": pa.scalar([one.version for one in block.shadows], pa.list_(pa.string())),
+        "shadow_thresholds": pa.scalar(
+            [one.threshold for one in block.shadows], pa.list_(pa.float32())
+        ),
     }
     return _located(partition, scored_offset, {name: pa.repeat(v, 1) for name, v in row.items()})
 
@@ -76,6 +84,16 @@ def _columns(table: pa.Table) -> dict[str, pa.Array]:
     return {
         name: column.view(_MS) if name in _TIMES else column for name, column in columns.items()
     }
+
+
+def _unpacked(column: pa.Array) -> pa.Array:
+    """Binary rows of float32 as lists of them, an empty one for null."""
+    if column.null_count:
+        column = pc.fill_null(column, b"")
+    _, ends, data = column.buffers()
+    offsets = np.frombuffer(ends or bytes(4), np.int32)[column.offset :][: len(column) + 1] // 4
+    values = pa.array(np.frombuffer(data or b"", "<f4"))
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
 def _located(partition: int, scored_offset: int, columns: dict[str, pa.Array]) -> pa.Table:

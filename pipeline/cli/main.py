@@ -11,6 +11,7 @@ from pipeline.cli import (
     catalogue,
     demo,
     erase,
+    explain,
     keys,
     ledger,
     lists,
@@ -52,6 +53,7 @@ simulate.register(app)
 replay.register(app)
 schema.register(app)
 ask.register(app)
+explain.register(app)
 rejected.register(app)
 reconcile.register(app)
 erase.register(app)

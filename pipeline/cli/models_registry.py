@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,23 +16,43 @@ from schemas.settings import settings
 if TYPE_CHECKING:
     from models.registry import Card, Model
     from sinks.postgres import Connection
+    from sinks.shadow_report import Difference
 
 By = Annotated[str, typer.Option("--by", help="Who does this.", show_default=False)]
 Note = Annotated[str, typer.Option(help="Why; kept with it.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-shadow = typer.Typer(
-    help="Models that score every view beside the champion, without a say.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+Since = Annotated[datetime, typer.Option(help="Log time; UTC.", show_default=False)]
+Until = Annotated[datetime | None, typer.Option(help="Log time; UTC. Default: now.")]
+Top = Annotated[int, typer.Option(min=0, help="How many promoters to show.")]
+
+shadow = typer.Typer(rich_markup_mode=None)
+
+
+@shadow.callback(invoke_without_command=True)
+def watch(
+    context: typer.Context,
+    since: Annotated[
+        datetime | None, typer.Option(help="As `report --since`.", show_default=False)
+    ] = None,
+    until: Until = None,
+    top: Top = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Models that score every view beside the champion, without a say."""
+    if context.invoked_subcommand is None:
+        if since is None:
+            typer.echo(context.get_help())
+            raise typer.Exit(2)
+        report(since, until, top, as_json)
 
 
 def list_all(as_json: AsJson = False) -> None:
     """Show the models of the registry, what they are here, and who changed what."""
     import msgspec
 
+    from models.panel import model_names
     from sinks.models import chosen_after, load_changes
 
     with registry() as conn:
@@ -40,7 +61,7 @@ def list_all(as_json: AsJson = False) -> None:
     champion = champions[0].name if champions else settings().model
     chosen = {pin.name: pin for pin in (*shadows, *champions[:1])}
     rows = []
-    for name in sorted({*_names(), *chosen, champion}):
+    for name in sorted({*model_names(settings().models), *chosen, champion}):
         found, why = _try(name, chosen.get(name))
         role = "champion" if name == champion else "shadow" if name in chosen else ""
         rows.append(
@@ -124,6 +145,62 @@ def remove(name: Name, by: By, note: Note = "") -> None:
     typer.echo(f"{name} is no shadow any more. Scorers follow within seconds.")
 
 
+@shadow.command()
+def report(
+    since: Since,
+    until: Until = None,
+    top: Top = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Say what each shadow would have paid otherwise, in views and in money."""
+    import msgspec
+
+    from sinks.clickhouse import connect
+    from sinks.shadow_report import shadow_report, shadow_versions
+
+    begin, end = since.replace(tzinfo=UTC), (until or datetime.now(UTC)).replace(tzinfo=UTC)
+    with service_problems(), connect(settings().url("clickhouse")) as client:
+        found = {
+            version: shadow_report(client, version, begin, end)
+            for version in shadow_versions(client, begin, end)
+        }
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    if not found:
+        typer.echo(f"No shadow scored anything since {begin:%Y-%m-%d %H:%M} UTC.")
+    for version, differences in found.items():
+        _say_differences(version, differences, top)
+
+
+def _say_differences(version: str, found: "list[Difference]", top: int) -> None:
+    from schemas.money import format_micros
+
+    moved = [one for one in found if one.moved_micros]
+    typer.echo(f"{version}, {sum(one.views for one in found):,} views of {len(found):,} promoters:")
+    for currency in sorted({one.currency for one in found}):
+        mine = [one for one in moved if one.currency == currency]
+        total, denied, granted = (
+            format_micros(sum(getattr(one, f"{what}_micros") for one in mine), currency)
+            for what in ("moved", "denied", "granted")
+        )
+        typer.echo(
+            f"  would have moved {total} across {len(mine):,} promoters: {denied} not paid, "
+            f"{granted} paid on top"
+        )
+    for one in moved[:top]:
+        denied, granted = (
+            format_micros(micros, one.currency)
+            for micros in (one.denied_micros, one.granted_micros)
+        )
+        typer.echo(
+            f"    {one.promoter_id:<32} {one.denied_views:>9,} views {denied:>18} not paid, "
+            f"{one.granted_views:>9,} views {granted:>18} on top"
+        )
+    if moved[top:]:
+        typer.echo(f"    … and {len(moved) - top:,} more: see --top and --json")
+
+
 def _model(name: str) -> "Model":
     from models.panel import load_named
     from models.registry import ModelError
@@ -148,13 +225,6 @@ def _try(name: str, pin: Pin | None) -> "tuple[Card | None, str]":
         return (load_pinned(pin, load) if pin else load(name)).card, ""
     except ModelError as error:
         return None, str(error)
-
-
-def _names() -> set[str]:
-    from models.registry import REGISTRY
-
-    folders = [REGISTRY] if settings().models is None else [REGISTRY, settings().models]
-    return {path.parent.name for each in folders if each for path in each.glob("*/card.json")}
 
 
 @contextmanager

@@ -1,26 +1,47 @@
 """Step 6: accepted views and refused events to the two Arrow batches of a block."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from models.judge import Judged
+from models.features import Matrix
+from models.judge import Judged, Watched
 from pipeline.score.refuse import Refused
-from schemas.block import ACCEPTED, REFUSED
+from schemas.block import ACCEPTED, REFUSED, packed
 
 
-def accepted_batch(columns: Mapping[str, pa.Array], judged: Judged) -> pa.RecordBatch:
-    """n accepted views with their verdicts, by the schema `ACCEPTED`."""
-    made = {
-        **columns,
-        "verdict": judged.verdict,
-        "reasons": judged.reasons,
+class Opinion(NamedTuple):
+    """What became of n views, and by what."""
+
+    judged: Judged
+    features: Matrix
+    """float64[n, F], by which they were judged; a block keeps them as float32."""
+    watched: Watched
+    versions: dict[str, str]
+    """As `schemas.block.encode_block` takes them."""
+
+
+def judged_columns(opinion: Opinion) -> dict[str, pa.Array]:
+    """The columns of `ACCEPTED` that judging adds to n views."""
+    judged, shadow_scores = opinion.judged, opinion.watched.scores
+    n = len(judged.verdict)
+    return {
+        "verdict": pa.array(judged.verdict),
+        "reasons": pa.array(judged.reasons),
         # NaN is how "not judged" travels through numpy; in the log it is null.
         "score": pa.array(judged.score, pa.float32(), from_pandas=True),
+        "features": packed(opinion.features),
+        "shadow_scores": pa.nulls(n, pa.binary())
+        if shadow_scores is None
+        else packed(shadow_scores),
     }
-    return _batch(made, ACCEPTED)
+
+
+def accepted_batch(columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
+    """n accepted views with their verdicts, by the schema `ACCEPTED`."""
+    return _batch(columns, ACCEPTED)
 
 
 def refused_batch(refused: Sequence[Refused]) -> pa.RecordBatch:

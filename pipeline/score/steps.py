@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import chain, compress
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -15,13 +16,13 @@ from models.features import assemble, prepare
 from models.judge import Judge, Judged
 from models.velocity import Velocity
 from pipeline.score.admit import Clock
-from pipeline.score.build import accepted_batch, refused_batch
+from pipeline.score.build import Opinion, accepted_batch, judged_columns, refused_batch
 from pipeline.score.catalogue import CatalogueCache
 from pipeline.score.policy import POLICY_VERSION, days_of, pair_digests, qualify
 from pipeline.score.refuse import Refused
 from pipeline.score.state import State
 from pipeline.score.take import SLICE, Taken, take
-from schemas.block import encode_block
+from schemas.block import SHADOWS_KEY, encode_block
 from schemas.erased import Bools, clear
 from schemas.metrics import ACCEPTED, BLOCK_ROWS, EVENTS, REASONS, REFUSED, STEP_SECONDS
 from schemas.verdicts import Reason, Verdict
@@ -62,14 +63,14 @@ async def score(records: Sequence[Any], partition: int, state: State, tools: Too
     duplicates = list(chain.from_iterable(one.duplicates for one in slices))
     await tools.judge.follow(slices[-1].models)
     await tools.judge.lists.follow(slices[-1].listed)
-    judged = await _judge(columns, state, tools)
+    opinion = await _judge(columns, state, tools)
+    columns |= judged_columns(opinion)
     if any(one.erased is not None for one in slices):
         columns = clear(columns, np.concatenate([_erased(one) for one in slices]))
     with STEP_SECONDS.labels("build").time():
-        versions = {**tools.judge.versions, "policy_version": POLICY_VERSION}
         refused = rejected + duplicates
-        value = encode_block(accepted_batch(columns, judged), refused_batch(refused), versions)
-    _count(partition, len(records), judged, refused)
+        value = encode_block(accepted_batch(columns), refused_batch(refused), opinion.versions)
+    _count(partition, len(records), opinion.judged, refused)
     return Scored(value, list(chain.from_iterable(one.kept for one in slices)))
 
 
@@ -80,16 +81,21 @@ def _erased(taken: Taken) -> Bools:
     )
 
 
-async def _judge(columns: dict[str, pa.Array], state: State, tools: Tools) -> Judged:
+async def _judge(columns: dict[str, pa.Array], state: State, tools: Tools) -> Opinion:
     with STEP_SECONDS.labels("features").time():
         batch = batch_of_columns(columns)
         prepared = prepare(batch, state.viewers)
     with STEP_SECONDS.labels("velocity").time():
         counts = await tools.velocity.add(prepared.keys, prepared.increments)
     with STEP_SECONDS.labels("judge").time():
-        features = assemble(prepared, counts)
-        judged = tools.judge.judge(batch, features, qualify(batch), velocity_up=counts is not None)
-        return _only_once_a_day(judged, columns, state)
+        features, up = assemble(prepared, counts), counts is not None
+        judged = tools.judge.judge(batch, features, qualify(batch), velocity_up=up)
+        judged = _only_once_a_day(judged, columns, state)
+    with STEP_SECONDS.labels("shadows").time():
+        watched = tools.judge.watch(features, velocity_up=up)
+    shadows = {SHADOWS_KEY: msgspec.json.encode(watched.shadows).decode()}
+    versions = tools.judge.versions | {"policy_version": POLICY_VERSION} | shadows
+    return Opinion(judged, features, watched, versions)
 
 
 def _only_once_a_day(judged: Judged, columns: dict[str, pa.Array], state: State) -> Judged:

@@ -133,7 +133,8 @@ def named_in_tables(settings: Settings, client: Client, viewer: str) -> list[str
 
     And `views`, where something personal is left.
     """
-    said = " OR ".join(f"{name} IS NOT NULL" for name in PERSONAL)
+    said = " OR ".join(f"{name} IS NOT NULL" for name in PERSONAL if name != "features")
+    said += " OR notEmpty(features)"
     left = client.query(f"SELECT countIf({said}) FROM views WHERE viewer_id LIKE 'erased-%'")
     found = ["views"] if left.result_rows[0][0] else []
     tables = client.query(

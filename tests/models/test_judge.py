@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY as METRICS
+from structlog.testing import capture_logs
 from support.registry import save_small
 from support.traffic import Event, batch_of, view
 
-from models import judge, networks
+from models import drift, judge, networks
+from models.drift import reference_of
 from models.features import NAMES
 from models.judge import Judge, weigh
 from schemas.chosen import Chosen
@@ -136,6 +139,24 @@ def test_a_model_that_was_not_there_is_tried_again(
     monkeypatch.setattr(judge, "_AGAIN_S", 0.0)
     asyncio.run(found.follow(chosen))
     assert found.versions["model_version"] == "late-1"
+
+
+def test_drift_is_watched_where_the_card_has_a_reference(tmp_path: Path) -> None:
+    spread = {"watch_s": reference_of(np.arange(100.0))}
+    watched = save_small(tmp_path, "watched", reference=spread)
+    old = save_small(tmp_path, "old")
+    found = Judge("champion", tmp_path)
+    asyncio.run(found.follow(Chosen((watched,), (), 1)))
+    n = 32 * drift._ROWS
+    batch, features = batch_of([]), np.zeros((n, len(NAMES)))
+    found._drift.add(features, np.zeros(n, np.float32))  # type: ignore[union-attr]
+    value = METRICS.get_sample_value("viewledger_drift_psi", {"feature": "watch_s"})
+    assert (value or 0) > drift.ALERT_PSI
+    with capture_logs() as logs:
+        asyncio.run(found.follow(Chosen((old,), (), 2)))
+    assert [e["model"] for e in logs if e["event"].startswith("drift is not")] == ["old-1"]
+    empty = found.judge(batch, features[:0], np.empty(0, np.uint32), velocity_up=True)
+    assert len(empty.verdict) == 0
 
 
 def test_partitions_that_find_a_change_at_once_load_it_once(tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def test_parts_share_no_day(registry: Path) -> None:
     assert len(set.union(*parts)) == sum(map(len, parts))
 
 
+def test_the_card_says_how_features_were_spread(registry: Path) -> None:
+    card = load_model("tiny", registry).card
+    assert set(card.reference) == {*card.features, "score"}
+    watched = card.reference["watch_s"]
+    assert 5 < len(watched.edges) < 10
+    assert sum(watched.shares) == pytest.approx(1)
+
+
 def test_training_sees_what_the_stream_accepts() -> None:
     day = simulated(5_000, 3)
     assert 4_500 < len(day.kind) < 5_000

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import block as block_module
@@ -16,6 +16,8 @@ VERSIONS = {"model_version": "m-1", "policy_version": "1", "lists_version": "l Ã
 def _values(field: pa.Field) -> st.SearchStrategy[Any]:
     if pa.types.is_string(field.type):
         found: st.SearchStrategy[Any] = st.text(max_size=4)
+    elif pa.types.is_binary(field.type):
+        found = st.binary(max_size=8)
     elif pa.types.is_boolean(field.type):
         found = st.booleans()
     elif pa.types.is_floating(field.type):
@@ -38,6 +40,7 @@ columns = st.lists(st.sampled_from(ACCEPTED.names), unique=True, min_size=1, max
 
 
 @given(_batches(ACCEPTED), _batches(REFUSED), columns)
+@settings(deadline=None)
 def test_round_trip(accepted: pa.RecordBatch, refused: pa.RecordBatch, wanted: list[str]) -> None:
     value = encode_block(accepted, refused, VERSIONS)
     block = decode_block(value)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.blocks import VERSIONS, block_value
 from support.events import encode
@@ -37,8 +37,10 @@ def test_every_column_is_a_name_or_personal_or_stays() -> None:
     assert sorted([*NAMES, *PERSONAL, *IMPERSONAL]) == sorted(ACCEPTED.names)
 
 
-@given(st.sampled_from(BLOCKS), st.sets(st.integers(0, 57), max_size=20))
-def test_the_erased_are_gone_and_all_else_is_there(value: bytes, numbers: set[int]) -> None:
+@given(st.integers(0, 2), st.sets(st.integers(0, 57), max_size=20))
+@settings(deadline=None)
+def test_the_erased_are_gone_and_all_else_is_there(block: int, numbers: set[int]) -> None:
+    value = BLOCKS[block]
     chosen = [v for i, v in enumerate(viewers_of(value)) if i in numbers]
     gone = erased(*chosen)
     after = unlink_block(value, gone)

@@ -5,12 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from schemas.block import ACCEPTED, REFUSED, Block, decode_block, encode_block
+from schemas.block import ACCEPTED, REFUSED, Block, decode_block, encode_block, packed
 from schemas.verdicts import Reason, Refusal, Verdict
 
 START = 1_760_000_000_000
 """2025-10-09 08:53:20 UTC, in ms: log time of offset 0."""
-VERSIONS = {"model_version": "m1", "policy_version": "p1", "lists_version": "l1"}
+VERSIONS = {
+    "model_version": "m1",
+    "policy_version": "p1",
+    "lists_version": "l1",
+    "features_digest": "f1",
+    "shadows": '[["s1", 0.5]]',
+}
 
 
 def block_value(
@@ -99,6 +105,8 @@ def _accepted(
         "verdict": verdict,
         "reasons": reasons.astype(np.uint32),
         "score": random.random(rows, np.float32),
+        "features": packed(np.where(offsets[:, None] % 3 == [0, 1], np.nan, offsets[:, None])),
+        "shadow_scores": packed(random.random((rows, 1), np.float32)),
     }
     return pa.record_batch(
         [pa.array(columns[field.name], field.type) for field in ACCEPTED], schema=ACCEPTED

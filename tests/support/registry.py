@@ -1,17 +1,26 @@
 """Small models in a folder, to be promoted and shadowed."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import sklearn
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from models.drift import Reference
 from models.features import NAMES, features_digest
 from models.registry import Card, load_model, save_model
 from schemas.chosen import Pin
 
 
-def save_small(folder: Path, name: str, seed: int = 1, threshold: float = 0.5) -> Pin:
+def save_small(
+    folder: Path,
+    name: str,
+    seed: int = 1,
+    threshold: float = 0.5,
+    reference: Mapping[str, Reference] = MappingProxyType({}),
+) -> Pin:
     """Saves a model of its own, of three trees on random features, and pins its file."""
     rng = np.random.default_rng(seed)
     features = rng.gamma(1.0, 10.0, size=(600, len(NAMES)))
@@ -27,6 +36,7 @@ def save_small(folder: Path, name: str, seed: int = 1, threshold: float = 0.5) -
         libraries={"scikit-learn": sklearn.__version__},
         data={},
         metrics={},
+        reference=dict(reference),
     )
     save_model(folder / name, estimator, card, "text")
     return Pin(name, load_model(name, folder).card.model_sha256)

@@ -62,7 +62,8 @@ def rows(store: Settings, viewer: str) -> int:
 
 def personal(store: Settings) -> int:
     """Rows of erased viewers that say something about them."""
-    said = " OR ".join(f"{name} IS NOT NULL" for name in PERSONAL)
+    said = " OR ".join(f"{name} IS NOT NULL" for name in PERSONAL if name != "features")
+    said += " OR notEmpty(features)"
     with connect(store.url("clickhouse")) as client:
         query = f"SELECT countIf({said}) FROM views WHERE viewer_id LIKE 'erased-%'"
         return int(client.query(query).result_rows[0][0])

@@ -3,23 +3,30 @@
 import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.catalogue import CATALOGUE, HOUR, FixedCatalogue
 from support.events import NOW, encode, record
+from support.registry import save_small
 
+from models.attribution import attribute
 from models.counters import LocalCounters
+from models.features import NAMES, features_digest
 from models.judge import Judge
+from models.registry import load_model
 from pipeline.score.admit import Clock
 from pipeline.score.state import State, empty_state
 from pipeline.score.steps import Scored, Tools, score
-from schemas.block import ACCEPTED, REFUSED, Block, decode_block
+from schemas.block import ACCEPTED, REFUSED, Block, Shadow, decode_block
 from schemas.catalogue import Rates
+from schemas.chosen import Chosen
 from schemas.verdicts import Reason, Refusal, Verdict
 
 JUDGE = Judge("champion")
@@ -206,7 +213,64 @@ def test_the_price_and_the_versions_are_written_with_the_verdict() -> None:
     (row,) = block.accepted.to_pylist()
     campaign = CATALOGUE.campaigns["c-1"]
     assert (row["rate_micros"], row["currency"]) == (campaign.rate_micros, campaign.currency)
-    assert block.versions == {**JUDGE.versions, "policy_version": "1"}
+    assert block.versions == {**JUDGE.versions, "policy_version": "1", "shadows": "[]"}
+
+
+def test_the_score_can_be_had_again_from_the_features_of_the_row() -> None:
+    block = one_block([good(1), good(2, watch_ms=250), good(3)])
+    rows = block.accepted.to_pylist()
+    features = np.array([np.frombuffer(row["features"], "<f4") for row in rows])
+    assert features.shape == (3, len(NAMES))
+    assert features[:, NAMES.index("watch_s")].tolist() == [row["watch_ms"] / 1e3 for row in rows]
+    for values, row in zip(features, rows, strict=True):
+        found = attribute(load_model("champion").estimator, values)
+        again = 1 / (1 + np.exp(-found.base - found.contributions.sum()))
+        assert again == pytest.approx(row["score"], rel=1e-5)
+    assert block.features_digest == features_digest()
+    assert [row["shadow_scores"] for row in rows] == [None] * 3
+
+
+def test_shadows_score_the_same_rows_and_change_no_verdict(tmp_path: Path) -> None:
+    one, two = save_small(tmp_path, "one", 1, 0.4), save_small(tmp_path, "two", 2)
+    watching = tools()._replace(judge=Judge("champion", tmp_path))
+    chosen = Chosen((), (one, two), 1)
+    asyncio.run(watching.judge.follow(chosen))
+    records = [good(number, watch_ms=1_000 * number) for number in range(1, 9)]
+    plain, block = one_block(records), one_block(records, shared=watching)
+    assert block.shadows == [Shadow("one-1", 0.4), Shadow("two-2", 0.5)]
+    features, scores = (
+        np.array([np.frombuffer(row, "<f4") for row in block.accepted[name].to_pylist()])
+        for name in ("features", "shadow_scores")
+    )
+    for i, pin in enumerate((one, two)):
+        expected = load_model(pin.name, tmp_path).predict(features.astype(np.float64))
+        assert scores[:, i].tolist() == expected.tolist()
+    same = [name for name in ACCEPTED.names if name != "shadow_scores"]
+    assert block.accepted.select(same).equals(plain.accepted.select(same))
+
+
+def test_models_are_switched_between_blocks(tmp_path: Path) -> None:
+    pin = save_small(tmp_path, "other")
+    catalogue = msgspec.structs.replace(CATALOGUE, models=Chosen((pin,), (), 1))
+    switching = tools()._replace(judge=Judge("champion", tmp_path))
+    before = one_block([good(1)], shared=switching)
+    switching = switching._replace(catalogue=FixedCatalogue(catalogue))  # type: ignore[arg-type]
+    after = one_block([good(2)], shared=switching)
+    assert before.versions["model_version"] == JUDGE.versions["model_version"]
+    assert after.versions["model_version"] == "other-1"
+
+
+def test_without_redis_shadows_say_nothing(tmp_path: Path) -> None:
+    class Gone:
+        async def add(self, _keys: Any, _increments: Any) -> None:
+            return None
+
+    watching = tools(Gone())._replace(judge=Judge("champion", tmp_path))
+    asyncio.run(watching.judge.follow(Chosen((), (save_small(tmp_path, "one"),), 1)))
+    block = one_block([good(1)], shared=watching)
+    (row,) = block.accepted.to_pylist()
+    assert (row["shadow_scores"], row["score"]) == (None, None)
+    assert [one.version for one in block.shadows] == ["one-1"]
 
 
 def test_a_view_costs_what_was_valid_when_it_was_viewed() -> None:
