@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.address import places_of
-from models.hashing import Keys, Memo, combine, text_key, text_keys
+from models.hashing import Keys, Memo, combine, text_key, text_keys, words_of
 from schemas.columns import columns_of
 from schemas.view import View
 
@@ -21,7 +21,9 @@ _NO_TZ = -9999
 
 
 class Batch(NamedTuple):
-    """n views in log order. Keys are uint64[n] with 0 for unknown, times are ms."""
+    """n views in log order. Keys are uint64[n] with 0 for unknown, times are ms, texts are
+    `models.hashing.words_of` them.
+    """
 
     viewer: Keys
     promoter: Keys
@@ -69,6 +71,7 @@ def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
             the broker, `viewed_at` corrected, `received_at` the log time where it was not set.
     """
     address, prefix = places_of(columns["ip"], columns["ip_hash"], columns["ip_prefix_hash"])
+    user_agents, screens = words_of(columns["user_agent"]), words_of(columns["screen"])
     tz = _floats(columns["tz_offset_min"])
     occurred_at, sent_at = _ints(columns["occurred_at"]), _ints(columns["sent_at"])
     return Batch(
@@ -77,13 +80,11 @@ def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
         post=_IDS.column(columns["post_id"]),
         address=address,
         prefix=prefix,
-        networks=columns["network"],
-        device=devices_of(
-            columns["user_agent"], columns["screen"], columns["language"], columns["tz_offset_min"]
-        ),
-        user_agents=columns["user_agent"],
-        platforms=columns["platform"],
-        screens=columns["screen"],
+        networks=words_of(columns["network"]),
+        device=devices_of(user_agents, screens, columns["language"], columns["tz_offset_min"]),
+        user_agents=user_agents,
+        platforms=words_of(columns["platform"]),
+        screens=screens,
         log_time=_ints(columns["log_time"]),
         viewed_at=_ints(columns["viewed_at"]),
         watch_ms=_ints(columns["watch_ms"]),

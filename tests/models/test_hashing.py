@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import hashing
-from models.hashing import Memo, combine, text_key, text_keys
+from models.hashing import Memo, combine, text_key, text_keys, words_of
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"))))
@@ -36,3 +36,11 @@ def test_a_memo_forgets_rather_than_grows(monkeypatch) -> None:
     assert len(memo) <= 10
     assert memo.column(pa.array(texts[-1:] * 3)).tolist() == [24] * 3
     assert len(asked) == 25
+
+
+@given(st.lists(st.none() | st.sampled_from(["", "a", "b"])))
+def test_words_have_the_values_of_their_texts(texts: list[str | None]) -> None:
+    column = pa.array(texts, pa.string())
+    memo = Memo(text_key)
+    assert memo.column(words_of(column)).tolist() == memo.column(column).tolist()
+    assert words_of(words_of(column)).to_pylist() == texts
