@@ -26,7 +26,7 @@ def keys(stack: Settings) -> Keys:
     return Keys(page.text, server.text)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def collector(stack: Settings, keys: Keys) -> Iterator[str]:
     """The URL of a collector that knows `keys`."""
     start_workers(stack, ["collector-0"])

@@ -54,4 +54,5 @@ def test_the_endpoints_are_those_that_the_settings_give(stack: Settings) -> None
     assert found["endpoints"] == {**urls, "collector": collector_url(stack)}
     assert {service["name"] for service in found["services"]} == set(SERVICES)
     assert all(isinstance(service["pid"], int) for service in found["services"])
-    assert {worker["pid"] for worker in found["workers"]} == {None}
+    # The collector may run for other tests of the session.
+    assert {one["pid"] for one in found["workers"] if one["name"] != "collector-0"} == {None}
