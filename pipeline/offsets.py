@@ -31,3 +31,23 @@ def topic_ranges(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
     )
     return {partition: (first[partition], last[partition]) for partition in sorted(last)}
+
+
+def offsets_at(settings: Settings, topic: str, time_ms: int) -> dict[int, int]:
+    """Partition → offset of the first message that came in at this time or later; or the end.
+
+    Raises:
+        KafkaException: as `topic_ranges`.
+    """
+    ranges = topic_ranges(settings, topic)
+    config = KafkaUrl.parse(settings.url("kafka")).for_confluent()
+    client = AdminClient({**config, "log_level": 0})
+    asked = {
+        TopicPartition(topic, partition): OffsetSpec.for_timestamp(time_ms) for partition in ranges
+    }
+    answers = client.list_offsets(asked, request_timeout=_TIMEOUT_S)
+    found = {partition.partition: future.result().offset for partition, future in answers.items()}
+    return {
+        partition: found[partition] if found[partition] >= 0 else end
+        for partition, (_, end) in ranges.items()
+    }

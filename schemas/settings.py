@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     models: Path | None = Field(
         None, description="folder of own models, each in a folder of its name; docs/registry.md"
     )
+    settlement_look_ahead_minutes: int = Field(
+        60, ge=10, le=24 * 60, description="what `settle` sees of what came in after a view"
+    )
     payer: Path | None = Field(None, description="JSON file that says who pays; docs/finance.md")
     postgres_connections: int = Field(
         4, ge=1, le=1024, description="most connections to Postgres of one `book` worker"

@@ -5,6 +5,7 @@ from typing import NamedTuple
 RAW = "views.raw"
 SCORED = "views.scored"
 REJECTED = "views.rejected"
+CORRECTIONS = "views.corrections"
 
 _DAY_MS = 24 * 3600 * 1000
 
@@ -15,7 +16,7 @@ def rewriting(topic: str) -> str:
 
 
 class Topic(NamedTuple):
-    """A topic as it is created: same partition count for all three, fixed for good."""
+    """A topic as it is created: same partition count for all, fixed for good."""
 
     name: str
     config: dict[str, str]
@@ -50,6 +51,15 @@ TOPICS = (
             "max.message.bytes": str(20 * 1024 * 1024),
             "retention.ms": str(90 * _DAY_MS),
             "segment.ms": str(_DAY_MS),
+            "compression.type": "zstd",
+        },
+    ),
+    Topic(
+        CORRECTIONS,
+        {
+            # What was corrected stays so: the ledger has it for ever, too.
+            "retention.ms": "-1",
+            "retention.bytes": "-1",
             "compression.type": "zstd",
         },
     ),

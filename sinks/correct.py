@@ -64,37 +64,44 @@ def correct(
     """
     with conn.transaction():
         lock_payouts(conn)
-        done = _done_before(conn, accrual_id, views, key)
-        if done is not None:
-            return done
-        accrual = _load(conn, accrual_id)
-        if not 0 < views <= accrual.left:
-            raise CorrectionError(
-                f"accrual {accrual_id} has {accrual.left} paid views: {views} cannot be taken back"
-            )
-        current = _current_journal(conn, accrual.journal_id)
-        back = reversals(conn, [current], "corrected", reason)[0]
-        legs, debt = _legs(conn, accrual, views)
-        entries: dict[int, int] = {entry.account_id: -entry.amount_micros for entry in back.entries}
-        for account_id, amount in legs:
-            entries[account_id] = entries.get(account_id, 0) + amount
-        rebooked = Journal(
-            "correction",
-            f"correction:{key}",
-            f"{views} views of accrual {accrual_id} are not valid: {reason}",
-            tuple(Entry(account, amount) for account, amount in entries.items() if amount),
+        return take_back(conn, accrual_id, views, reason=reason, actor=actor, key=key)
+
+
+def take_back(
+    conn: Connection, accrual_id: int, views: int, *, reason: str, actor: str, key: str
+) -> Corrected:
+    """As `correct`, within the caller's transaction, which holds `lock_payouts`."""
+    done = _done_before(conn, accrual_id, views, key)
+    if done is not None:
+        return done
+    accrual = _load(conn, accrual_id)
+    if not 0 < views <= accrual.left:
+        raise CorrectionError(
+            f"accrual {accrual_id} has {accrual.left} paid views: {views} cannot be taken back"
         )
-        # In one statement, so that only the difference has to be covered.
-        ids = post(conn, [back, rebooked] if rebooked.entries else [back])
-        gross, fee = views * accrual.rate_micros, views * accrual.fee_per_view
-        row = conn.execute(
-            "INSERT INTO corrections (accrual_id, views, amount_micros, fee_micros, reason, actor,"
-            " idempotency_key, reversal_id, rebooked_id)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING correction_id",
-            (accrual_id, views, gross, fee, reason, actor, key, *(*ids, None)[:2]),
-        ).fetchone()
-        assert row is not None
-        return Corrected(row[0], gross, gross - fee, debt)
+    current = _current_journal(conn, accrual.journal_id)
+    back = reversals(conn, [current], "corrected", reason)[0]
+    legs, debt = _legs(conn, accrual, views)
+    entries: dict[int, int] = {entry.account_id: -entry.amount_micros for entry in back.entries}
+    for account_id, amount in legs:
+        entries[account_id] = entries.get(account_id, 0) + amount
+    rebooked = Journal(
+        "correction",
+        f"correction:{key}",
+        f"{views} views of accrual {accrual_id} are not valid: {reason}",
+        tuple(Entry(account, amount) for account, amount in entries.items() if amount),
+    )
+    # In one statement, so that only the difference has to be covered.
+    ids = post(conn, [back, rebooked] if rebooked.entries else [back])
+    gross, fee = views * accrual.rate_micros, views * accrual.fee_per_view
+    row = conn.execute(
+        "INSERT INTO corrections (accrual_id, views, amount_micros, fee_micros, reason, actor,"
+        " idempotency_key, reversal_id, rebooked_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING correction_id",
+        (accrual_id, views, gross, fee, reason, actor, key, *(*ids, None)[:2]),
+    ).fetchone()
+    assert row is not None
+    return Corrected(row[0], gross, gross - fee, debt)
 
 
 def _done_before(conn: Connection, accrual_id: int, views: int, key: str) -> Corrected | None:

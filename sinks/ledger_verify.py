@@ -4,7 +4,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from schemas.money import to_micros
-from sinks import ledger_verify_journals, ledger_verify_money, ledger_verify_payouts
+from sinks import (
+    ledger_verify_corrections,
+    ledger_verify_journals,
+    ledger_verify_money,
+    ledger_verify_payouts,
+)
 from sinks.postgres import Connection
 
 LIMIT = 100
@@ -59,7 +64,10 @@ def verify_ledger(conn: Connection) -> list[Discrepancy]:
 def discrepancies(conn: Connection) -> list[Discrepancy]:
     """As `verify_ledger`, within the caller's transaction. Reads all entries."""
     checks = (
-        ledger_verify_journals.CHECKS | ledger_verify_money.CHECKS | ledger_verify_payouts.CHECKS
+        ledger_verify_journals.CHECKS
+        | ledger_verify_money.CHECKS
+        | ledger_verify_corrections.CHECKS
+        | ledger_verify_payouts.CHECKS
     )
     # With a partition a month, compiling a query takes longer than running it.
     conn.execute("SET LOCAL jit = off")

@@ -1,7 +1,7 @@
 """Whether ClickHouse, the ledger, the bank's side and views.raw say the same.
 
-To the event and to the micro: views x rate = what is booked; what is booked is somewhere; what
-was to be paid is in the bank files, and became what the bank answered.
+To the event and to the micro, after corrections: views x rate = what is booked; what is booked is
+somewhere; what was to be paid is in the bank files, and became what the bank answered.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from sinks import book, store
 from sinks.clickhouse import Client
 from sinks.ledger_verify import Total, discrepancies
 from sinks.postgres import Connection
+from sinks.reconcile_corrections import behind, check_corrections
 from sinks.reconcile_payouts import Files, Payouts, check_answers, check_files, load_payouts
 from sinks.reconcile_store import Difference, check_store
 from sinks.reconcile_totals import (
@@ -22,6 +23,7 @@ from sinks.reconcile_totals import (
     Owner,
     Totals,
     Valid,
+    after_corrections,
     booked_views,
     load_books,
     stored_views,
@@ -64,11 +66,12 @@ def reconcile(
         keys: of the payees; without them the stored bank files are not read.
     """
     positions = _positions(client, conn)
-    stored, booked = stored_views(client), booked_views(conn)
-    pending = _behind(positions, raw_ranges)
+    stored, booked = after_corrections(client, conn, stored_views(client), booked_views(conn))
+    pending = _behind(positions, raw_ranges) + behind(client, conn)
     differences: list[Difference] = []
     if not pending:
         differences += _ahead(positions, raw_ranges) + _compare(stored, booked)
+        differences += check_corrections(client, conn)
     # Both databases work at the same time.
     with ThreadPoolExecutor(1) as beside, conn.transaction():
         tables = None if pending else beside.submit(check_store, client, accept_window_ms)

@@ -79,6 +79,50 @@ def booked_views(conn: Connection) -> dict[Owner, Total]:
     return {(row.campaign_id, row.promoter_id, row.currency): row for row in ledger_totals(conn)}
 
 
+def after_corrections(
+    client: Client, conn: Connection, stored: dict[Owner, Valid], booked: dict[Owner, Total]
+) -> tuple[dict[Owner, Valid], dict[Owner, Total]]:
+    """The same with what settlement and reviews judged otherwise, view by view."""
+    rows = client.query(
+        "SELECT campaign_id, promoter_id, currency,"
+        " sum((became = 'valid') - (was = 'valid') AS more), sum(more * rate_micros)"
+        " FROM corrections FINAL GROUP BY campaign_id, promoter_id, currency"
+    ).result_rows
+    stored, booked = dict(stored), dict(booked)
+    for *names, views, micros in rows:
+        owner = (names[0], names[1], names[2])
+        before = stored.get(owner, Valid())
+        stored[owner] = Valid(before.views + views, before.micros + micros)
+    for *names, views, capped, amount, capped_amount in conn.execute(_TAKEN_BACK):
+        owner = (names[0], names[1], names[2])
+        total = booked.get(owner, Total(*owner, 0, 0, 0, 0))
+        booked[owner] = total._replace(
+            views=total.views - views,
+            amount_micros=total.amount_micros - amount,
+            capped_views=total.capped_views - capped,
+            capped_micros=total.capped_micros - capped_amount,
+        )
+    return stored, booked
+
+
+# What was taken back by number before its views were named is paid no more, either.
+_TAKEN_BACK = """
+    SELECT campaign_id, promoter_id, currency, sum(paid)::bigint, sum(capped)::bigint,
+        sum(paid * rate_micros)::bigint, sum(capped * rate_micros)::bigint
+    FROM (SELECT campaign_id, promoter_id, currency, rate_micros, corrections.views AS paid,
+              0 AS capped
+          FROM corrections JOIN accruals USING (accrual_id)
+          WHERE correction_id IN (SELECT correction_id FROM view_corrections)
+          UNION ALL
+          SELECT campaign_id, promoter_id, currency, rate_micros,
+              count(*) FILTER (WHERE capped_micros = 0),
+              count(*) FILTER (WHERE capped_micros < 0)
+          FROM view_corrections WHERE was = 'valid' AND paid_micros = 0
+          GROUP BY campaign_id, promoter_id, currency, rate_micros) AS back
+    GROUP BY campaign_id, promoter_id, currency
+"""
+
+
 def load_books(conn: Connection) -> dict[str, Books]:
     """Sums of the accounts, by currency."""
     rows = conn.execute(

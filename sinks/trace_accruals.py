@@ -83,6 +83,13 @@ _VIEWS = """
         AND verdict = 'valid'
     GROUP BY partition, campaign_id, currency, rate_micros, hour, scored_offset
 """
+# Views that a correction made valid: their accrual is no stretch of the log.
+_CORRECTED = """
+    SELECT accrual_id, count(), groupArraySorted({events:UInt32})(
+        (raw_offset, event_id, scored_offset, toString(model_version), toString(policy_version)))
+    FROM corrections FINAL
+    WHERE accrual_id IN {accruals:Array(UInt64)} AND became = 'valid' GROUP BY accrual_id
+"""
 _Key = tuple[int, str, str, int, int]
 """Partition, campaign, currency, rate, hour as a Unix time."""
 
@@ -102,12 +109,13 @@ def find_views(
         max_events: most events of each accrual.
     """
     by_key: dict[_Key, list[TracedAccrual]] = defaultdict(list)
-    for one in sorted(accruals, key=lambda accrual: accrual.scored_from):
+    booked = [one for one in accruals if one.partition >= 0]
+    for one in sorted(booked, key=lambda accrual: accrual.scored_from):
         hour = int(one.log_hour.timestamp())
         by_key[one.partition, one.campaign_id, one.currency, one.rate_micros, hour].append(one)
     counts: dict[int, int] = defaultdict(int)
     events: dict[int, list[Event]] = defaultdict(list)
-    for *key, scored_offset, count, first in _ask(client, promoter_id, accruals, max_events):
+    for *key, scored_offset, count, first in _ask(client, promoter_id, booked, max_events):
         known = by_key.get(tuple(key), [])
         at = bisect_right(known, scored_offset, key=lambda accrual: accrual.scored_from) - 1
         if at >= 0 and scored_offset < known[at].scored_next:
@@ -116,6 +124,12 @@ def find_views(
                 Event(event_id, raw_offset, scored_offset, model, policy)
                 for raw_offset, event_id, model, policy in first
             ]
+    for accrual_id, count, first in _ask_corrections(client, accruals, max_events):
+        counts[accrual_id] = count
+        events[accrual_id] = [
+            Event(event_id, raw_offset, scored_offset, model, policy)
+            for raw_offset, event_id, scored_offset, model, policy in first
+        ]
     return [
         msgspec.structs.replace(
             accrual,
@@ -147,3 +161,11 @@ def _ask(client: Client, promoter_id: str, accruals: list[TracedAccrual], max_ev
             "next": max(accrual.scored_next for accrual in accruals),
         },
     ).result_rows
+
+
+def _ask_corrections(client: Client, accruals: list[TracedAccrual], max_events: int) -> Any:
+    wanted = [accrual.accrual_id for accrual in accruals if accrual.partition < 0]
+    if not wanted:
+        return []
+    parameters = {"events": max(max_events, 1), "accruals": wanted}
+    return client.query(_CORRECTED, parameters=parameters).result_rows

@@ -1,9 +1,11 @@
 """From an event id to what became of its view: verdict, block, accrual, settlement, payout."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
+from schemas.verdicts import reason_labels
 from sinks.clickhouse import Client
 from sinks.postgres import Connection
 from sinks.trace import BankAnswer, TracedLine, load_answers, load_line
@@ -53,6 +55,21 @@ class Paid(msgspec.Struct, frozen=True):
     answers: list[BankAnswer]
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """A correction: what the view became, and by whom."""
+
+    correction_id: int
+    was: str
+    became: str
+    reasons: list[str]
+    why: str
+    actor: str
+    note: str
+    paid_micros: int
+    """What the campaign paid more; below zero: got back."""
+    corrected_at: datetime
+
+
 class EventTrace(msgspec.Struct, frozen=True):
     """One row of ClickHouse and where its money is."""
 
@@ -62,6 +79,8 @@ class EventTrace(msgspec.Struct, frozen=True):
     """In order: all but the last one gave the money back."""
     problem: str
     """Empty where all is as it should be."""
+    corrections: list[Judged] = []
+    """Of settlement and reviews, in order."""
 
 
 # No index leads to an event id: one column is read.
@@ -77,12 +96,19 @@ _REFUSED = """
         '', '', ''
     FROM views_rejected WHERE event_id = {event:String} ORDER BY log_time, raw_offset LIMIT 100
 """
+_CORRECTIONS = """
+    SELECT view_correction_id, was, became, became_reasons, why, actor, note, paid_micros,
+        corrected_at, accrual_id
+    FROM view_corrections WHERE partition = %s AND raw_offset = %s ORDER BY view_correction_id
+"""
 _ACCRUAL = """
     SELECT accrual_id, accruals.journal_id, scored_from, scored_next, accruals.views, capped_views,
         (SELECT coalesce(sum(corrections.views), 0)::bigint FROM corrections
          WHERE corrections.accrual_id = accruals.accrual_id),
         settled.journal_id, settled_at
     FROM accruals LEFT JOIN settled_accruals AS settled USING (accrual_id)
+"""
+_BY_PLACE = """
     WHERE campaign_id = %s AND promoter_id = %s AND currency = %s AND rate_micros = %s
         AND log_hour = date_trunc('hour', %s::timestamptz, 'UTC')
         AND partition = %s AND scored_from <= %s AND scored_next > %s
@@ -106,10 +132,20 @@ def trace_event(conn: Connection, client: Client, event_id: str) -> list[EventTr
 
 
 def _follow(conn: Connection, event: FoundEvent) -> EventTrace:
+    rows = conn.execute(_CORRECTIONS, (event.partition, event.raw_offset)).fetchall()
+    judged = [_judged(row) for row in rows if event.currency]
     if event.verdict != "valid":
-        return EventTrace(event, None, [], "")
+        booked = [row[9] for row in rows if row[9] is not None and judged]
+        row = (
+            conn.execute(f"{_ACCRUAL} WHERE accrual_id = %s".encode(), (booked[-1],)).fetchone()
+            if booked
+            else None
+        )
+        accrual = Accrued(*row) if row else None
+        paid = _paid(conn, event, accrual) if accrual else []
+        return EventTrace(event, accrual, paid, "", judged)
     row = conn.execute(
-        _ACCRUAL,
+        (_ACCRUAL + _BY_PLACE).encode(),
         (
             event.campaign_id,
             event.promoter_id,
@@ -122,9 +158,14 @@ def _follow(conn: Connection, event: FoundEvent) -> EventTrace:
         ),
     ).fetchone()
     if row is None:
-        return EventTrace(event, None, [], _why_not_booked(conn, event))
+        return EventTrace(event, None, [], _why_not_booked(conn, event), judged)
     accrual = Accrued(*row)
-    return EventTrace(event, accrual, _paid(conn, event, accrual), "")
+    return EventTrace(event, accrual, _paid(conn, event, accrual), "", judged)
+
+
+def _judged(row: tuple[Any, ...]) -> Judged:
+    number, was, became, bits, *rest, _ = row
+    return Judged(number, was, became, reason_labels(bits), *rest)
 
 
 def _why_not_booked(conn: Connection, event: FoundEvent) -> str:

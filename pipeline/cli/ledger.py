@@ -184,13 +184,27 @@ def settle(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is due.")] = False,
 ) -> None:
-    """Make payable what has passed its hold."""
+    """Judge views again with what came later, correct, and make payable what has passed its hold.
+
+    A dry run says what is due as it is now, before anything is judged again.
+    """
+    from pipeline.settlement.judge_again import judge_again
     from schemas.money import format_micros
+    from sinks.clickhouse import connect
     from sinks.settle import settle as move
 
     moment = until if until is None or until.tzinfo else until.replace(tzinfo=UTC)
     with books() as conn:
-        found = move(conn, moment, dry_run=dry_run)
+        # What is in the future is refused before anything is judged.
+        due = move(conn, moment, dry_run=True)
+        if not dry_run:
+            done = judge_again(settings(), conn, connect(settings().url("clickhouse")), moment)
+            if done.hours:
+                typer.echo(
+                    f"Judged again: {done.views:,} views of {done.hours:,} hours of the log, "
+                    f"{done.corrected:,} corrected."
+                )
+        found = due if dry_run else move(conn, moment)
     for row in found:
         typer.echo(
             f"{'Due' if dry_run else 'Settled'}: {format_micros(row.micros, row.currency)} of "

@@ -148,8 +148,15 @@ def _say_event(found: "EventTrace") -> None:
             f"  model {event.model_version}, policy {event.policy_version}, "
             f"lists {event.lists_version}; {amount(event.rate_micros)} {event.currency} if valid"
         )
-    if event.verdict != "valid":
-        typer.echo("  Not paid.")
+    verdict = event.verdict
+    for one in found.corrections:
+        typer.echo(
+            f"  {one.why} {utc(one.corrected_at)}, by {one.actor}: {one.was} became {one.became}"
+            f" ({', '.join([*one.reasons, one.note])}), {amount(one.paid_micros)} paid more"
+        )
+        verdict = one.became
+    if verdict != "valid":
+        typer.echo("  Not paid." if event.verdict != "valid" else "  Not paid any more.")
         return
     if accrual is None:
         typer.echo("  Not booked." if found.problem else "  Not booked yet.")

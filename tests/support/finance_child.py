@@ -6,20 +6,28 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
+from clickhouse_connect.driver.httpclient import HttpClient
+from support.corrections import HINDSIGHT
 from support.ledger import View, table
 
 from pipeline.cli.main import main
 from schemas.fencing import Position, Progress
 from schemas.settings import settings
+from sinks import correct_views
 from sinks.book import book, load_progress
+from sinks.clickhouse import connect as connect_clickhouse
 from sinks.correct import correct
-from sinks.postgres import connect, connect_url
+from sinks.correct_follow import Correction, follow
+from sinks.correct_types import Change
+from sinks.postgres import Connection, connect, connect_url
 from sinks.settle import settle
 
 Commands = Callable[[], None]
@@ -42,11 +50,31 @@ def run(words: list[str], env: dict[str, str], said: Path, patches: list[Command
         with connect(settings()) as conn:
             if words[0] == "settle":
                 print(settle(conn))
+            elif words[0] == "settle-views":
+                print(settle_views(conn, *map(Path, words[1:])))
             else:
                 accrual, views, key = words[1:]
                 print(correct(conn, int(accrual), int(views), reason="bot", actor="fred", key=key))
     except psycopg.Error as error:
         sys.exit(f"viewledger: Postgres: {error}")
+
+
+def settle_views(conn: Connection, changes: Path, sent: Path) -> int:
+    """Corrects, carries on and releases, as `viewledger settle` does with its own findings."""
+    found = msgspec.json.decode(changes.read_bytes(), type=list[Change])
+    corrected = correct_views.correct_views(conn, found, HINDSIGHT)
+    with connect_clickhouse(settings().url("clickhouse")) as client:
+        follow(conn, client, partial(append, sent))
+    settle(conn)
+    return corrected
+
+
+def append(path: Path, rows: Sequence[Correction]) -> None:
+    """Sends corrections to a file."""
+    with path.open("a") as file:
+        file.writelines(f"{row.event_id}\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def die_at_a_new_point(points: set[str]) -> None:
@@ -76,6 +104,15 @@ def die_at_a_new_point(points: set[str]) -> None:
             reach(f"after {text!r}")
         return result
 
+    insert = HttpClient.insert_arrow
+
+    def new_insert(self: Any, *args: Any, **options: Any) -> Any:
+        reach("before an insert")
+        result = insert(self, *args, **options)
+        reach("after an insert")
+        return result
+
+    HttpClient.insert_arrow = new_insert  # type: ignore[method-assign]
     psycopg.Cursor.execute = new_execute  # type: ignore[method-assign]
     psycopg.Connection._exec_command = new_command  # type: ignore[method-assign, assignment]
 

@@ -20,8 +20,8 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def books(stack: Settings) -> Settings:
-    """Settings whose Postgres is used by no other tests."""
-    return empty_store(stack, "postgres")
+    """Settings whose databases are used by no other tests."""
+    return empty_store(stack, "clickhouse", "postgres")
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def run(books: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Runs `viewledger …` on these books."""
     monkeypatch.setenv("VIEWLEDGER_DATA", str(books.data))
     monkeypatch.setenv("VIEWLEDGER_POSTGRES", books.url("postgres"))
+    monkeypatch.setenv("VIEWLEDGER_CLICKHOUSE", books.url("clickhouse"))
     settings.cache_clear()
     yield lambda *words: CliRunner().invoke(app, list(map(str, words)))
     settings.cache_clear()

@@ -1,0 +1,1 @@
+"""Settlement: views are judged again before their money is released."""

@@ -1,0 +1,65 @@
+"""Held views, judged by what was missing then: the features anew, from the log itself.
+
+The engine of the stream is fed with all views from three days before: what it remembers of a
+viewer reaches back two days at most, and what it counts as well, so that it makes no difference
+where it began. All partitions come in the order of their log time here, and counters are local:
+there is no Redis that could be missing.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.counters import LocalCounters
+from models.features import Matrix, assemble, prepare
+from models.judge import Judge
+from models.viewers import Viewers
+from pipeline.score.policy import qualify
+from pipeline.settlement.read import Views, read_views
+from schemas.verdicts import Verdict
+from sinks.clickhouse import Client
+
+WARM_UP = timedelta(hours=72)
+_HOUR = timedelta(hours=1)
+
+
+class Verdicts(NamedTuple):
+    """Of n views."""
+
+    verdict: npt.NDArray[np.uint8]
+    reasons: npt.NDArray[np.uint32]
+
+
+class Features:
+    """Features of all views of hours of the log, in their order."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._viewers, self._counters = Viewers(), LocalCounters()
+        self._at: datetime | None = None
+
+    def of_hour(self, hour: datetime, views: Views) -> Matrix:
+        """The features of the views of an hour; hours are asked for in their order."""
+        at = max(self._at or hour - WARM_UP, hour - WARM_UP)
+        while at < hour:
+            before = read_views(self._client, at, at + _HOUR)
+            if len(before.rows):
+                self._take(before)
+            at += _HOUR
+        self._at = hour + _HOUR
+        return self._take(views)
+
+    def _take(self, views: Views) -> Matrix:
+        prepared = prepare(views.batch, self._viewers)
+        counts = asyncio.run(self._counters.add(prepared.keys, prepared.increments))
+        return assemble(prepared, counts)
+
+
+def judge_held(judge: Judge, views: Views, features: Matrix) -> Verdicts:
+    """The verdicts on all views of an hour, as the stream would give them with all at hand."""
+    judged = judge.judge(views.batch, features, qualify(views.batch), velocity_up=True)
+    assert not (judged.verdict == Verdict.HELD).any()
+    return Verdicts(judged.verdict, judged.reasons)

@@ -1,0 +1,50 @@
+"""Which views would be paid a second time for the same viewer, post and day."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from pipeline.score.policy import days_of
+from pipeline.settlement.read import Views
+from sinks.clickhouse import Client
+
+_REACH = timedelta(hours=49)
+"""Log time within which views of one day can come in, on either side."""
+
+# What became invalid later still counts here: its viewer is paid for nothing else that day.
+_PAID = """
+    SELECT viewer_id, post_id, toUInt32(intDiv(toUnixTimestamp64Milli(viewed_at), 86400000))
+    FROM views
+    WHERE log_time >= {first:DateTime64(3, 'UTC')} AND log_time < {last:DateTime64(3, 'UTC')}
+        AND (verdict = 'valid' OR (partition, raw_offset) IN
+            (SELECT partition, raw_offset FROM corrections WHERE became = 'valid'))
+        AND (viewer_id, post_id) IN
+        (
+            SELECT viewer_id, post_id FROM views WHERE verdict = 'held'
+                AND log_time >= {start:DateTime64(3, 'UTC')}
+                AND log_time < {end:DateTime64(3, 'UTC')}
+        )
+"""
+
+
+def repeats(
+    client: Client, views: Views, rows: Sequence[int], start: datetime, end: datetime
+) -> set[int]:
+    """Those of `rows` that are not the first valid view of their viewer, post and day.
+
+    Args:
+        views: of the stretch `[start, end)` of the log.
+        rows: held ones that have nothing else against them, in the order of the log.
+    """
+    parameters = {"start": start, "end": end, "first": start - _REACH, "last": end + _REACH}
+    seen = set(map(tuple, client.query(_PAID, parameters=parameters).result_rows))
+    viewers, posts = views.rows["viewer_id"], views.rows["post_id"]
+    days = days_of(np.asarray(views.batch.viewed_at)).tolist()
+    found = set()
+    for row in rows:
+        key = (viewers[row].as_py(), posts[row].as_py(), days[row])
+        if key in seen:
+            found.add(row)
+        seen.add(key)
+    return found

@@ -1,0 +1,228 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from support.blocks import VERSIONS
+from support.ledger import campaign
+from support.stores import empty_store
+
+from pipeline.settlement.judge_again import JudgedAgain, judge_again
+from pipeline.settlement.read import read_views
+from pipeline.settlement.repeats import repeats
+from schemas.block import ACCEPTED, REFUSED, decode_block, encode_block
+from schemas.fencing import Position, Progress, Stamp
+from schemas.settings import Settings
+from schemas.verdicts import Reason, Verdict
+from sinks import clickhouse, postgres
+from sinks.book import book
+from sinks.catalogue import save_campaigns
+from sinks.ledger_verify import verify_ledger
+from sinks.reconcile import reconcile
+from sinks.settle import SettleError, settle
+from sinks.store import insert_block
+
+pytestmark = pytest.mark.services
+
+HOUR_MS = 3_600_000
+START = 1_760_000_400_000 // HOUR_MS * HOUR_MS
+"""An hour of the log."""
+HOURS = 5
+PEOPLE = 150
+"""Views of an hour, each of another person."""
+FARM = 15
+"""Views of an hour by one address for one promoter."""
+HELD = 6
+
+
+def views_of_log() -> list[dict[str, object]]:
+    """In the order of the log: people, a farm, and views that were held."""
+    random = np.random.default_rng(7)
+    rows = []
+    for hour in range(HOURS):
+        for n in range(PEOPLE + FARM + HELD):
+            farm, held = PEOPLE <= n < PEOPLE + FARM, n >= PEOPLE + FARM
+            who = f"{'farm' if farm else 'person'}-{hour if not farm else 0}-{n:06}"
+            at = START + hour * HOUR_MS + int(random.integers(HOUR_MS))
+            watch = int(random.integers(6_000, 30_000))
+            crawler = held and n % HELD == 0
+            rows.append(
+                {
+                    "log_time": at,
+                    "viewed_at": at - 700,
+                    "event_id": f"event-{who}-{hour}",
+                    "campaign_id": "c",
+                    "promoter_id": "cheat" if farm else f"p{random.integers(30)}",
+                    "post_id": f"post-{random.integers(300)}",
+                    "platform": "tiktok",
+                    "viewer_id": who,
+                    "session_id": who,
+                    "occurred_at": at - 1000,
+                    "sent_at": at - 300,
+                    "received_at": at,
+                    "ip": "93.184.1.1" if farm else f"81.2.{n}.{1 + hour}",
+                    "user_agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"
+                    if crawler
+                    else "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5",
+                    "watch_ms": watch,
+                    "duration_ms": 40_000,
+                    "visible_pct": 100.0,
+                    "interactions": 1,
+                    "muted": False,
+                    "autoplay": True,
+                    "screen": "390x844",
+                    "language": "en-GB",
+                    "tz_offset_min": 0,
+                    "currency": "EUR",
+                    "rate_micros": 1000,
+                    "verdict": int(Verdict.HELD if held else Verdict.VALID),
+                    "reasons": Reason.VELOCITY_UNAVAILABLE.bit if held else 0,
+                }
+            )
+    # The same person and post again, the first one paid: this one is a repeat.
+    (paid,) = [row for row in rows if row["event_id"] == "event-person-2-000007-2"]
+    again = {"event_id": "event-again-000000", "log_time": START + 3 * HOUR_MS + 5}
+    held = {"verdict": int(Verdict.HELD), "reasons": Reason.MODEL_UNAVAILABLE.bit}
+    rows.append(paid | again | held)
+    return sorted(rows, key=lambda row: row["log_time"])  # type: ignore[arg-type, return-value]
+
+
+@pytest.fixture
+def store(stack: Settings) -> Settings:
+    """The log stored and booked, in blocks of two partitions."""
+    found = empty_store(stack, "clickhouse", "postgres")
+    rows = views_of_log()
+    empty = pa.RecordBatch.from_pylist([], schema=REFUSED)
+    with (
+        clickhouse.connect(found.url("clickhouse")) as client,
+        postgres.connect(found) as conn,
+    ):
+        save_campaigns(conn, [campaign(10**9, campaign_id="c", hold_hours=0, fee_bp=1000)])
+        for partition in (0, 1):
+            mine = [row | {"raw_offset": place} for place, row in enumerate(rows[partition::2])]
+            at = Progress()
+            for number, start in enumerate(range(0, len(mine), 100)):
+                part = mine[start : start + 100]
+                made = decode_block(
+                    encode_block(pa.RecordBatch.from_pylist(part, schema=ACCEPTED), empty, VERSIONS)
+                )
+                end = start + len(part)
+                insert_block(
+                    client, partition, number, START, Stamp("block", "w", 1, start, end), made
+                )
+                then = Progress(Position(1, "w", end), number + 1)
+                book(conn, partition, at, then, [made.accepted])
+                at = then
+    return found
+
+
+def run(store: Settings, hours: int | None = None) -> JudgedAgain:
+    with (
+        clickhouse.connect(store.url("clickhouse")) as client,
+        postgres.connect(store) as conn,
+    ):
+        until = (
+            None
+            if hours is None
+            else datetime.fromtimestamp(START / 1e3, UTC) + timedelta(hours=hours)
+        )
+        return judge_again(store, conn, client, until)
+
+
+def corrections(store: Settings) -> list[tuple[object, ...]]:
+    """All corrections, without their numbers and times."""
+    with postgres.connect(store) as conn:
+        assert verify_ledger(conn) == []
+        return conn.execute(
+            "SELECT event_id, was, became, became_reasons, paid_micros, note"
+            " FROM view_corrections ORDER BY event_id"
+        ).fetchall()
+
+
+def test_what_came_later_is_seen_and_what_was_missing_is_judged(store: Settings) -> None:
+    done = run(store, HOURS + 2)
+    assert (done.hours, done.views) == (HOURS, HOURS * (PEOPLE + FARM + HELD) + 1)
+    found = corrections(store)
+    farm = [row for row in found if str(row[0]).startswith("event-farm")]
+    assert len(farm) == HOURS * FARM
+    assert {row[1:] for row in farm} == {("valid", "invalid", 0, -1000, "address_of_promoter")}
+    held = [row for row in found if row not in farm and "again" not in str(row[0])]
+    assert len(held) == HOURS * HELD
+    crawlers = [row for row in held if int(str(row[3])) & Reason.DECLARED_BOT.bit]
+    assert [row[2] for row in crawlers] == ["invalid"] * HOURS
+    paid = [row for row in held if row[2] == "valid"]
+    assert paid
+    assert {row[3:5] for row in paid} == {(0, 1000)}
+    (again,) = [row for row in found if "again" in str(row[0])]
+    assert (again[1], again[4]) == ("held", 0)
+    assert again[2] != "valid"
+    assert run(store, HOURS + 2) == JudgedAgain(0, 0, 0)
+    with (
+        clickhouse.connect(store.url("clickhouse")) as client,
+        postgres.connect(store) as conn,
+    ):
+        (moved,) = settle(conn)
+        valid = HOURS * PEOPLE + len(paid)
+        assert moved.micros == valid * 900
+        ends = store_ends(client)
+        assert reconcile(client, conn, ends).differences == []
+
+
+def test_a_view_that_repeats_a_paid_one_is_found(store: Settings) -> None:
+    start = datetime.fromtimestamp(START / 1e3, UTC) + timedelta(hours=3)
+    end = start + timedelta(hours=1)
+    with clickhouse.connect(store.url("clickhouse")) as client:
+        views = read_views(client, start, end)
+        held = np.flatnonzero(views.verdict == Verdict.HELD).tolist()
+        events = views.rows["event_id"].to_pylist()
+        assert len(held) == HELD + 1
+        found = repeats(client, views, [*held, held[-1]], start, end)
+    again = {row for row in found if events[row] == "event-again-000000"}
+    assert len(again) == 1
+    # One was asked for twice: a view repeats what came before it in the same hour, too.
+    assert found == again | {held[-1]}
+
+
+def store_ends(client: clickhouse.Client) -> dict[int, tuple[int, int]]:
+    rows = client.query("SELECT partition, max(raw_next) FROM blocks GROUP BY partition")
+    return {partition: (0, end) for partition, end in rows.result_rows}
+
+
+def test_it_makes_no_difference_how_often_it_runs(store: Settings, stack: Settings) -> None:
+    run(store, HOURS + 2)
+    whole = corrections(store)
+    other = empty_store(stack, "postgres").model_copy(update={"clickhouse": store.clickhouse})
+    with (
+        clickhouse.connect(store.url("clickhouse"), settings={"mutations_sync": 2}) as client,
+        postgres.connect(other) as conn,
+    ):
+        client.command("TRUNCATE TABLE corrections")
+        save_campaigns(conn, [campaign(10**9, campaign_id="c", hold_hours=0, fee_bp=1000)])
+        views = client.query_arrow(
+            "SELECT partition, toString(campaign_id) AS campaign_id,"
+            " toString(promoter_id) AS promoter_id, toString(currency) AS currency, rate_micros,"
+            " toUnixTimestamp64Milli(log_time) AS log_time, toUInt8(verdict) AS verdict FROM"
+            " views ORDER BY raw_offset"
+        )
+        for partition, (_, end) in store_ends(client).items():
+            rows = views.filter(pc.equal(views["partition"], partition))
+            book(conn, partition, Progress(), Progress(Position(1, "w", end), 100), [rows])
+    for hours in range(1, HOURS + 3):
+        run(other, hours)
+    assert corrections(other) == whole
+
+
+def test_nothing_is_judged_that_is_not_stored(
+    store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.settlement.judge_again.offsets_at", lambda *_: {0: 10**9})
+    with pytest.raises(SettleError, match="events behind in partition 0"):
+        run(store, HOURS + 2)
+    assert corrections(store) == []
+
+
+def test_without_a_model_nothing_is_judged(store: Settings) -> None:
+    with pytest.raises(SettleError, match="model_version: unavailable"):
+        run(store.model_copy(update={"model": "no-such-model"}), HOURS + 2)
+    assert corrections(store) == []
