@@ -13,6 +13,8 @@ from xxhash import xxh3_64_hexdigest
 
 from models.batch import Batch
 from models.counters import Asked, Counts, Family, Tally, tally
+from models.engine.table import Feature as Feature
+from models.engine.table import features_of
 from models.hashing import combine
 from models.viewers import Before, Viewers
 
@@ -34,19 +36,7 @@ _PRIOR_VIEWS = 10
 """Added to what a share is of: 1 of 1 says less than 100 of 100."""
 
 
-class Feature(NamedTuple):
-    """A column of the model's input."""
-
-    name: str
-    entity: str
-    window: str
-    aggregate: str
-    description: str
-
-
-FEATURES = tuple(
-    Feature(*(cell.strip() for cell in line.split("|")))
-    for line in """
+FEATURES = features_of("""
 watch_s | view | - | value | time watched
 watch_ratio | view | - | ratio | time watched per length of the video
 visible_pct | view | - | value | visible share of the player
@@ -71,8 +61,7 @@ prefix_new_views_1h | prefix × promoter | 1 h | count | earlier views of new vi
 device_share_1h | device × promoter | 1 h | share | of the promoter's views
 device_views_1h | device × promoter | 1 h | count | earlier views
 sequence_views_24h | watch times of two views | 24 h | count | same two in a row (replayed)
-""".strip().splitlines()
-)
+""")
 NAMES = tuple(feature.name for feature in FEATURES)
 
 

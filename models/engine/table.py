@@ -28,9 +28,13 @@ class Feature(NamedTuple):
     description: str
 
 
-FEATURES = tuple(
-    Feature(*(cell.strip() for cell in line.split("|")))
-    for line in """
+def features_of(table: str) -> tuple[Feature, ...]:
+    """The features of a table, a line each, its cells apart by `|`."""
+    lines = table.strip().splitlines()
+    return tuple(Feature(*(cell.strip() for cell in line.split("|"))) for line in lines)
+
+
+FEATURES = features_of("""
 watch_s | view | - | value | time watched
 watch_ratio | view | - | value | time watched per length of the video
 visible_pct | view | - | value | visible share of the player
@@ -116,12 +120,9 @@ device_promoter_share_10m | device × promoter | 10 min | share of all | volume 
 device_promoter_part_10m | device × promoter | 10 min | part of promoter | a farm has few devices
 device_promoter_lift_10m | device × promoter | 10 min | lift of device × promoter | over chance
 sequence_views_24h | sequence | 24 h | count | the same two watch times in a row (replayed)
-""".strip().splitlines()
-)
+""")
 
-AHEAD = tuple(
-    Feature(*(cell.strip() for cell in line.split("|")))
-    for line in """
+AHEAD = features_of("""
 next_viewer_views_1m | viewer | 1 min | count | later views
 next_viewer_views_10m | viewer | 10 min | count | later views
 next_viewer_gap_s | viewer | last 1 | seconds since | until the next view
@@ -135,8 +136,7 @@ next_ip_gap_s | ip | last 1 | seconds since | until the next view
 next_ip_campaign_views_10m | ip × campaign | 10 min | count | later views
 next_ip_campaign_gap_s | ip × campaign | last 1 | seconds since | until the next view
 next_campaign_share_10m | campaign | 10 min | share of all | volume of the campaign afterwards
-""".strip().splitlines()
-)
+""")
 """What settlement adds: the same engine over rows in reverse, on time that runs backwards."""
 
 
