@@ -12,7 +12,12 @@ def keep_ports(settings: Settings) -> list[str]:
 
     None of them may be running.
     """
-    return [_url(settings, _port(settings, number)) for number in range(settings.collectors)]
+    numbers = range(settings.collectors)
+    if not settings.collector_port:
+        for folder in (_folder(settings, number) for number in numbers):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept_port(folder)
+    return [_url(settings, port_of(settings, number)) for number in numbers]
 
 
 def port_of(settings: Settings, number: int) -> int:
@@ -34,14 +39,6 @@ def collector_url(settings: Settings) -> str:
         raise NotRunningError(
             f"no collector for {str(settings.data)!r}: run `viewledger up`"
         ) from None
-
-
-def _port(settings: Settings, number: int) -> int:
-    if settings.collector_port:
-        return settings.collector_port + number
-    folder = _folder(settings, number)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return kept_port(folder)
 
 
 def _folder(settings: Settings, number: int) -> Path:
