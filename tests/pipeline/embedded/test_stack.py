@@ -42,16 +42,27 @@ def test_every_service_runs_and_no_worker(stack: Settings) -> None:
     assert running - {"collector-0"} == set(SERVICES)  # which other tests of the session start
 
 
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A stack to be killed: others hold connections to the shared one."""
+    found = Settings(data=tmp_path_factory.mktemp("mortal"))
+    try:
+        start_services(found)
+        yield found
+    finally:
+        stop(found)
+
+
 @pytest.mark.services
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_killed_service_comes_back_with_its_data(stack: Settings, service: Service) -> None:
-    probe, url = PROBES[service], stack.url(service)
+def test_a_killed_service_comes_back_with_its_data(mortal: Settings, service: Service) -> None:
+    probe, url = PROBES[service], mortal.url(service)
     probe.leave(url, "before")
-    pid = pids(stack)[service]
+    pid = pids(mortal)[service]
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     assert patiently(lambda: probe.words(url)) == ["before"]
-    assert pids(stack)[service] not in (None, pid)
+    assert pids(mortal)[service] not in (None, pid)
 
 
 @pytest.mark.services
