@@ -15,7 +15,8 @@ from schemas.view import View
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-_IDS = Memo(text_key)
+IDS = Memo(text_key)
+"""Keys of campaigns, promoters and posts."""
 _TEXTS = Memo(text_key)
 _NO_TZ = -9999
 
@@ -26,6 +27,7 @@ class Batch(NamedTuple):
     """
 
     viewer: Keys
+    campaign: Keys
     promoter: Keys
     post: Keys
     address: Keys
@@ -54,15 +56,6 @@ class Batch(NamedTuple):
     """received_at − sent_at: network time plus how far the client's clock is behind."""
 
 
-class Accepted(NamedTuple):
-    """What the state needs of rows of `views.scored`; the names are those of `Batch`."""
-
-    viewer: Keys
-    log_time: Ints
-    viewed_at: Ints
-    watch_ms: Ints
-
-
 def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
     """The batch of n views.
 
@@ -76,8 +69,9 @@ def batch_of_columns(columns: Mapping[str, pa.Array]) -> Batch:
     occurred_at, sent_at = _ints(columns["occurred_at"]), _ints(columns["sent_at"])
     return Batch(
         viewer=text_keys(columns["viewer_id"]),
-        promoter=_IDS.column(columns["promoter_id"]),
-        post=_IDS.column(columns["post_id"]),
+        campaign=IDS.column(columns["campaign_id"]),
+        promoter=IDS.column(columns["promoter_id"]),
+        post=IDS.column(columns["post_id"]),
         address=address,
         prefix=prefix,
         networks=words_of(columns["network"]),
@@ -127,16 +121,3 @@ def _floats(column: pa.Array) -> Floats:
 
 def _ints(column: pa.Array) -> Ints:
     return column.to_numpy().astype(np.int64, copy=False)  # type: ignore[no-any-return]
-
-
-def batch_of_accepted(accepted: pa.Table) -> Accepted:
-    """What the state needs of accepted rows (`schemas.block.ACCEPTED`), to restore it.
-
-    Only `viewer_id`, `log_time`, `viewed_at` and `watch_ms` need to be there.
-    """
-    return Accepted(
-        viewer=text_keys(accepted["viewer_id"]),
-        log_time=accepted["log_time"].to_numpy(),
-        viewed_at=accepted["viewed_at"].to_numpy(),
-        watch_ms=accepted["watch_ms"].to_numpy().astype(np.int64),
-    )

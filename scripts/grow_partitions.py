@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from models.viewers import Viewers
+from models.features import new_engine
 from pipeline.offsets import topic_ranges
 from pipeline.score.claim import Claim, claim
 from pipeline.score.log import ScoredLog
@@ -64,7 +64,7 @@ def main(new: int) -> None:
     events = reduce(merged, [held.state.events for held in claims])
     repeats = reduce(merged, [held.state.repeats for held in claims])
     for partition in range(new):
-        viewers = claims[partition].state.viewers if partition < old else Viewers()
+        features = claims[partition].state.features if partition < old else new_engine()
         progress = claims[partition].progress if partition < old else Progress()
         arrays = to_arrays(State(events, repeats, viewers), progress)
         save_snapshot(snapshot_path(found, partition), arrays)

@@ -1,6 +1,6 @@
 """Blocks of views in, features out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,10 +29,21 @@ class Asked(NamedTuple):
     """One record per key of `group.keys`."""
 
 
+class Pending(NamedTuple):
+    """A block between what its viewers say and what is shared with others."""
+
+    columns: Columns
+    found: dict[tuple[str, Value], Floats]
+    asked: list[Asked]
+    """For the stores of the shared families."""
+
+
 class Engine:
-    """The features of one stream of views, with all of its memory in this process.
+    """The features of one stream of views.
 
     Values are the same for any split of the rows into blocks, and depend on earlier rows only.
+    Families of viewers are remembered here, because a viewer's views are in one stream. The others
+    are too with `observe`; a stream among several keeps them elsewhere, by `begin` and `finish`.
     """
 
     def __init__(self, columns: Collection[str], features: tuple[Feature, ...] = FEATURES) -> None:
@@ -63,14 +74,39 @@ class Engine:
 
     def observe(self, columns: Columns) -> Matrix:
         """Takes n views in log order; their features float64[n, F], Fortran order."""
+        pending = self.begin(columns)
+        return self.finish(pending, [self._exchange(one) for one in pending.asked])
+
+    def begin(self, columns: Columns) -> Pending:
+        """Takes n views in log order into the memory of their viewers."""
         columns = dict(columns)
-        n = len(columns["time"])
         found: dict[tuple[str, Value], Floats] = {}
+        for asked in (ask(family, columns) for family in self.families if family.local):
+            found |= answered(asked, self._exchange(asked), columns)
+        shared = [ask(family, columns) for family in self.families if not family.local]
+        return Pending(columns, found, shared)
+
+    def finish(self, pending: Pending, old: Sequence[States] | None) -> Matrix:
+        """The features of the block, float64[n, F], Fortran order.
+
+        Args:
+            pending: what `begin` gave.
+            old: for each of `pending.asked` what was known before; None if that could not be
+                asked, which makes the features of these families NaN.
+        """
+        columns, found = dict(pending.columns), dict(pending.found)
+        for asked, known_before in zip(pending.asked if old else (), old or (), strict=True):
+            found |= answered(asked, known_before, columns)
+        return assembled(self.features, columns, found, len(columns["time"]))
+
+    def remember(self, columns: Columns) -> None:
+        """Takes n views into the memory of their viewers, without asking for features."""
         for family in self.families:
-            asked = ask(family, columns)
-            old = self._stores[family.name].exchange(asked.group.keys, asked.summaries)
-            found |= answered(asked, old, columns)
-        return assembled(self.features, columns, found, n)
+            if family.local:
+                self._exchange(ask(family, columns))
+
+    def _exchange(self, asked: Asked) -> States:
+        return self._stores[asked.family.name].exchange(asked.group.keys, asked.summaries)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The memory as plain arrays; `load` reads them."""

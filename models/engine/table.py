@@ -87,6 +87,7 @@ ip_campaign_gap_s | ip × campaign | last 1 | seconds since | the last view
 ip_campaign_gap_least_s | ip × campaign | last 4 | least gap | fastest two in a row
 ip_campaign_part_10m | ip × campaign | 10 min | part of ip | how much of the address it is
 ip_promoter_views_24h | ip × promoter | 24 h | count | earlier views
+ip_promoter_views_1h | ip × promoter | 1 h | count | earlier views
 ip_promoter_gap_s | ip × promoter | last 1 | seconds since | the last view
 ip_device_views_24h | ip × device | 24 h | count | earlier views
 ip_device_gap_s | ip × device | last 1 | seconds since | the last view
@@ -119,7 +120,7 @@ device_campaign_lift_10m | device × campaign | 10 min | lift of device × campa
 device_promoter_share_10m | device × promoter | 10 min | share of all | volume of the pair
 device_promoter_part_10m | device × promoter | 10 min | part of promoter | a farm has few devices
 device_promoter_lift_10m | device × promoter | 10 min | lift of device × promoter | over chance
-sequence_views_24h | sequence | 24 h | count | the same two watch times in a row (replayed)
+sequence_views_6h | sequence | 6 h | count | the same two watch times in a row (replayed)
 """)
 
 AHEAD = features_of("""

@@ -4,27 +4,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from models.batch import Batch
-from models.hashing import Keys, Memo, text_key
+from models.batch import IDS, Batch
+from models.hashing import Memo, text_key, text_keys
 
 _AGENTS = Memo(text_key)
 _HOUR_MS = 3_600_000
 
 
-def columns_of_batch(batch: Batch, campaign: Keys) -> dict[str, npt.NDArray[Any]]:
-    """All columns of `models.engine.group.Columns` of n views.
-
-    Args:
-        batch: the views.
-        campaign: of each, uint64[n].
-    """
+def columns_of_batch(batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    """All columns of `models.engine.group.Columns` of n views."""
     watch, hour = batch.watch_ms, batch.viewed_at / _HOUR_MS + batch.tz_offset_min / 60
     return {
         "time": batch.viewed_at,
         "seen": np.maximum.accumulate(batch.log_time),
         "viewer": batch.viewer,
-        "campaign": campaign,
+        "campaign": batch.campaign,
         "promoter": batch.promoter,
         "post": batch.post,
         "ip": batch.address,
@@ -41,4 +37,15 @@ def columns_of_batch(batch: Batch, campaign: Keys) -> dict[str, npt.NDArray[Any]
         "send_delay_s": batch.send_delay_ms / 1e3,
         "clock_skew_s": batch.clock_skew_ms / 1e3,
         "local_hour": hour % 24,
+    }
+
+
+def columns_of_accepted(accepted: pa.Table) -> dict[str, npt.NDArray[Any]]:
+    """What the memory of viewers needs of accepted rows (`schemas.block.ACCEPTED`)."""
+    return {
+        "time": accepted["viewed_at"].to_numpy(),
+        "seen": np.maximum.accumulate(accepted["log_time"].to_numpy()),
+        "viewer": text_keys(accepted["viewer_id"]),
+        "post": IDS.column(accepted["post_id"].combine_chunks()),
+        "watch_ms": accepted["watch_ms"].to_numpy().astype(np.int64),
     }

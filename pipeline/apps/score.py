@@ -5,9 +5,9 @@ from functools import partial
 
 import faust
 
+from models.engine.shared import RedisShared
 from models.judge import Judge
 from models.lists_in_use import ListsInUse
-from models.velocity import Velocity
 from pipeline.apps.common import feed_from, new_app
 from pipeline.feeds import Feeds
 from pipeline.score.admit import Clock
@@ -30,7 +30,7 @@ def build(settings: Settings, instance: str) -> tuple[faust.App, Feeds]:
     tools = Tools(
         CatalogueCache(settings.url("postgres")),
         Judge(settings.model, settings.models, ListsInUse.of_settings(settings)),
-        Velocity(settings.url("redis"), settings.redis_timeout_ms),
+        RedisShared(settings.url("redis"), settings.redis_timeout_ms),
         Clock(settings.accept_window_hours * 3_600_000, settings.future_minutes * 60_000),
         asyncio.Lock(),
     )

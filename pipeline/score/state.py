@@ -1,6 +1,7 @@
 """What a scorer remembers of one partition, all of it a function of `views.scored`."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import structlog
 
-from models.batch import batch_of_accepted
-from models.viewers import Viewers
+from models.engine.engine import Engine
+from models.engine.view import columns_of_accepted
+from models.features import features_digest, new_engine
 from pipeline.score.policy import days_of, pair_digests
 from pipeline.score.window import Window, digests
 from schemas.fencing import Position, Progress
@@ -24,16 +26,16 @@ REPEAT_HOURS = 49
 
 
 class State(NamedTuple):
-    """Duplicate window, paid (viewer, post, day) triples and per-viewer features."""
+    """Duplicate window, paid (viewer, post, day) triples and what is known of viewers."""
 
     events: Window
     repeats: Window
-    viewers: Viewers
+    features: Engine
 
 
 def empty_state(window_hours: int) -> State:
     """The state before the first block."""
-    return State(Window(window_hours), Window(window_hours + REPEAT_HOURS), Viewers())
+    return State(Window(window_hours), Window(window_hours + REPEAT_HOURS), new_engine())
 
 
 RESTORED_COLUMNS = [
@@ -45,7 +47,7 @@ def observe(state: State, accepted: pa.Table) -> None:
     """Takes the accepted views of taken blocks into the state."""
     log_time = accepted["log_time"].to_numpy()
     state.events.add(digests(accepted["event_id"].to_pylist()), log_time)
-    state.viewers.observe(batch_of_accepted(accepted))
+    state.features.remember(columns_of_accepted(accepted))
     valid = accepted.filter(np.asarray(accepted["verdict"].to_numpy() == Verdict.VALID))
     pairs = pair_digests(
         valid["viewer_id"].to_pylist(),
@@ -74,9 +76,10 @@ def to_arrays(state: State, progress: Progress) -> dict[str, npt.NDArray[np.gene
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "numbers": np.array(numbers, np.int64),
         "writer": np.frombuffer(position.writer.encode(), np.uint8),
+        "digest": np.frombuffer(features_digest().encode(), np.uint8),
     }
     for name in State._fields:
-        part: Window | Viewers = getattr(state, name)
+        part: Window | Engine = getattr(state, name)
         arrays |= {f"{name}.{key}": array for key, array in part.to_arrays().items()}
     return arrays
 
@@ -104,7 +107,7 @@ def load_snapshot(path: Path, window_hours: int) -> tuple[State, Progress]:
         state = State(
             Window.from_arrays(window_hours, parts["events"]),
             Window.from_arrays(window_hours + REPEAT_HOURS, parts["repeats"]),
-            Viewers.from_arrays(parts["viewers"]),
+            _features(arrays.get("digest", np.empty(0, np.uint8)).tobytes(), parts["features"]),
         )
         position = Position(epoch, arrays["writer"].tobytes().decode(), next_raw)
         return state, Progress(position, next_scored)
@@ -114,3 +117,14 @@ def load_snapshot(path: Path, window_hours: int) -> tuple[State, Progress]:
         # The log has it all: a damaged snapshot only costs time.
         log.warning("snapshot not used", path=path.name, why=repr(error))
         return empty_state(window_hours), Progress()
+
+
+def _features(digest: bytes, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Engine:
+    """What was known of viewers; nothing after the features have changed: other than what was paid,
+    it comes back by itself within a day, and the log it was made of may be gone."""
+    engine = new_engine()
+    if digest == features_digest().encode():
+        engine.load(arrays)
+    else:
+        log.warning("viewers are forgotten: the snapshot is of other features")
+    return engine

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from models.batch import batch_of_columns
-from models.features import assemble, prepare
+from models.engine.shared import Shared
+from models.engine.view import columns_of_batch
 from models.judge import Judge, Judged
-from models.velocity import Velocity
 from pipeline.score.admit import Clock
 from pipeline.score.build import Opinion, accepted_batch, judged_columns, refused_batch
 from pipeline.score.catalogue import CatalogueCache
@@ -33,7 +33,8 @@ class Tools(NamedTuple):
 
     catalogue: CatalogueCache
     judge: Judge
-    velocity: Velocity
+    shared: Shared
+    """What all partitions remember together."""
     clock: Clock
     turn: asyncio.Lock
     """Held by the block that is being taken apart."""
@@ -84,11 +85,12 @@ def _erased(taken: Taken) -> Bools:
 async def _judge(columns: dict[str, pa.Array], state: State, tools: Tools) -> Opinion:
     with STEP_SECONDS.labels("features").time():
         batch = batch_of_columns(columns)
-        prepared = prepare(batch, state.viewers)
+        pending = state.features.begin(columns_of_batch(batch))
     with STEP_SECONDS.labels("velocity").time():
-        counts = await tools.velocity.add(prepared.keys, prepared.increments)
+        known = await tools.shared.exchange(pending.asked)
+    with STEP_SECONDS.labels("features").time():
+        features, up = state.features.finish(pending, known), known is not None
     with STEP_SECONDS.labels("judge").time():
-        features, up = assemble(prepared, counts), counts is not None
         judged = tools.judge.judge(batch, features, qualify(batch), velocity_up=up)
         judged = _only_once_a_day(judged, columns, state)
     with STEP_SECONDS.labels("shadows").time():

@@ -2,21 +2,19 @@
 
 The engine of the stream is fed with all views from three days before: what it remembers of a
 viewer reaches back two days at most, and what it counts as well, so that it makes no difference
-where it began. All partitions come in the order of their log time here, and counters are local:
-there is no Redis that could be missing.
+where it began. All partitions come in the order of their log time here, and all of it is
+remembered here: there is no Redis that could be missing.
 """
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from models.counters import LocalCounters
-from models.features import Matrix, assemble, prepare
+from models.engine.view import columns_of_batch
+from models.features import Matrix, new_engine
 from models.judge import Judge
-from models.viewers import Viewers
 from pipeline.score.policy import qualify
 from pipeline.settlement.read import Views, read_views
 from schemas.verdicts import Verdict
@@ -38,7 +36,7 @@ class Features:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._viewers, self._counters = Viewers(), LocalCounters()
+        self._engine = new_engine()
         self._at: datetime | None = None
 
     def of_hour(self, hour: datetime, views: Views) -> Matrix:
@@ -53,9 +51,7 @@ class Features:
         return self._take(views)
 
     def _take(self, views: Views) -> Matrix:
-        prepared = prepare(views.batch, self._viewers)
-        counts = asyncio.run(self._counters.add(prepared.keys, prepared.increments))
-        return assemble(prepared, counts)
+        return self._engine.observe(columns_of_batch(views.batch))
 
 
 def judge_held(judge: Judge, views: Views, features: Matrix) -> Verdicts:
