@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import sklearn
 import skops.io
+from scipy.special import expit
 from threadpoolctl import ThreadpoolController
 
 from models.drift import Reference
@@ -27,6 +28,11 @@ ONE_THREAD = ThreadpoolController()
 
 _MANY_VIEWS = 1_024
 """From here on `models.forest` is faster than the estimator."""
+
+Calibration = tuple[float, float]
+"""Slope and intercept: a view is a bot's with the probability sigmoid(slope × raw + intercept)."""
+
+UNCALIBRATED: Calibration = (1.0, 0.0)
 
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
@@ -45,6 +51,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     features: list[str]
     threshold: float
     """A view with this probability of a bot or more is invalid."""
+    calibration: Calibration = UNCALIBRATED
+    """From the raw score to the probability."""
     libraries: dict[str, str]
     data: dict[str, Any]
     metrics: dict[str, Any]
@@ -57,7 +65,7 @@ class Model(NamedTuple):
 
     card: Card
     estimator: Any
-    """A fitted scikit-learn classifier of two classes."""
+    """A fitted HistGradientBoostingClassifier of two classes."""
     forest: Forest | None
     """The same for many views at once; None if its trees are too large for that."""
 
@@ -74,24 +82,37 @@ class Model(NamedTuple):
     def predict(self, features: Matrix) -> npt.NDArray[np.float32]:
         """See `predict`."""
         if self.forest is None or len(features) < _MANY_VIEWS:
-            return predict(self.estimator, features)
-        raw = self.forest.raw_scores(features).reshape(-1, 1)
-        probability: npt.NDArray[np.float64] = self.estimator._loss.predict_proba(raw)[:, 1]
-        return probability.astype(np.float32)
+            return predict(self.estimator, features, self.card.calibration)
+        return probability(self.forest.raw_scores(features), self.card.calibration)
 
 
-def predict(estimator: Any, features: Matrix) -> npt.NDArray[np.float32]:
+def predict(
+    estimator: Any, features: Matrix, calibration: Calibration = UNCALIBRATED
+) -> npt.NDArray[np.float32]:
     """The probability that each of n views is a bot's, float32[n].
 
     Args:
-        estimator: a fitted scikit-learn classifier of two classes.
+        estimator: a fitted HistGradientBoostingClassifier of two classes.
         features: float64[n, F] of `models.features.assemble`, NaN allowed.
+        calibration: of the card; that of `UNCALIBRATED` is scikit-learn's own probability.
     """
+    return probability(raw_scores(estimator, features), calibration)
+
+
+def raw_scores(estimator: Any, features: Matrix) -> npt.NDArray[np.float64]:
+    """The log-odds of a bot before calibration, float64[n]; arguments as for `predict`."""
     if not len(features):
-        return np.empty(0, np.float32)
+        return np.empty(0)
     with ONE_THREAD.limit(limits=1, user_api="openmp"):
-        probability: npt.NDArray[np.float64] = estimator.predict_proba(features)[:, 1]
-    return probability.astype(np.float32)
+        raw: npt.NDArray[np.float64] = estimator.decision_function(features)
+    return raw
+
+
+def probability(raw: npt.NDArray[np.float64], calibration: Calibration) -> npt.NDArray[np.float32]:
+    """The probability of a bot by raw scores of n views, float32[n]."""
+    slope, intercept = calibration
+    found: npt.NDArray[np.float64] = expit(slope * raw + intercept)
+    return found.astype(np.float32)
 
 
 def load_model(name: str, registry: Path = REGISTRY) -> Model:
@@ -122,6 +143,12 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
         )
     if not math.isfinite(card.threshold) or not 0 < card.threshold < 1:
         raise ModelError(f"model {name!r}: threshold {card.threshold} is not between 0 and 1")
+    slope, intercept = card.calibration
+    if not (math.isfinite(slope) and slope > 0 and math.isfinite(intercept)):
+        raise ModelError(
+            f"model {name!r}: calibration {card.calibration} is not a slope above 0 and an "
+            f"intercept; {again}"
+        )
     try:
         estimator = skops.io.loads(packed, trusted=_TRUSTED)
     except Exception as error:  # skops raises many kinds on a damaged file

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.features import NAMES, Matrix
+from models.hashing import Keys
 from models.registry import ONE_THREAD
 
 Bools = npt.NDArray[np.bool_]
@@ -28,10 +29,18 @@ _OPTIONAL = (
 
 
 class Examples(NamedTuple):
-    """n accepted views in log order and who made them."""
+    """n accepted views in log order and who made them; keys are uint64[n]."""
 
     kind: npt.NDArray[np.str_]
     """`human`, or a kind of bot."""
+    platform: npt.NDArray[np.str_]
+    viewer: Keys
+    promoter: Keys
+    """Of the day, as viewers are: two simulated days have nobody in common, names or not."""
+    once: Keys
+    """Viewer, post and UTC day: of views that share them one is paid."""
+    rate_micros: npt.NDArray[np.int64]
+    """What a view is paid."""
     log_time: npt.NDArray[np.int64]
     features: Matrix
     givt: npt.NDArray[np.uint32]

@@ -15,12 +15,13 @@ import numpy as np
 from models.batch import batch_of_views
 from models.counters import LocalCounters
 from models.features import assemble, prepare
+from models.hashing import combine
 from models.lists import givt_reasons, load_lists
 from models.training import Examples, joined
 from models.viewers import Viewers
 from pipeline.score.admit import Clock, admit, times_of
 from pipeline.score.decode import decode
-from pipeline.score.policy import qualify
+from pipeline.score.policy import days_of, qualify
 from pipeline.simulate.catalogue import Catalogue as SimulatedCatalogue
 from pipeline.simulate.simulate import Traffic, make_traffic
 from pipeline.simulate.traffic import START_MS, Label
@@ -59,6 +60,7 @@ def simulated(
     traffic = make_traffic(lines, seed)
     catalogue = _catalogue(traffic.catalogue)
     viewers, counters, lists = Viewers(), LocalCounters(), load_lists()
+    rates = {one.campaign_id: one.rate_micros for one in traffic.catalogue.campaigns}
     taken: set[str] = set()
     parts = []
     for block in _blocks(traffic):
@@ -78,6 +80,11 @@ def simulated(
         parts.append(
             Examples(
                 kind=_KINDS[[record.label for record in compress(records, admitted)]],
+                platform=np.array([view.platform for view in views], np.str_),
+                viewer=combine(batch.viewer, seed),
+                promoter=combine(batch.promoter, seed),
+                once=combine(batch.viewer, batch.post, days_of(batch.viewed_at), seed),
+                rate_micros=np.array([rates[view.campaign_id] for view in views], np.int64),
                 log_time=batch.log_time,
                 features=assemble(prepared, counts),
                 givt=givt_reasons(lists, batch),

@@ -26,6 +26,11 @@ def test_figures_count_what_they_say() -> None:
     found = evaluate(
         Examples(
             kind=np.array(kinds),
+            platform=np.full(n, "tiktok"),
+            viewer=np.arange(n, dtype=np.uint64),
+            promoter=np.arange(n, dtype=np.uint64) % 7,
+            once=np.arange(n, dtype=np.uint64),
+            rate_micros=np.full(n, 1_000),
             log_time=np.arange(n, dtype=np.int64),
             features=np.zeros((n, len(NAMES))),
             givt=np.array([0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0], np.uint32),

@@ -46,6 +46,18 @@ def test_a_model_comes_back_the_same(
     assert (found.version, found.threshold) == ("small-1", 0.5)
 
 
+@pytest.mark.parametrize("n", [1, 2_000])
+def test_the_calibration_of_the_card_makes_raw_scores_probabilities(
+    n: int, estimator: HistGradientBoostingClassifier, tmp_path: Path
+) -> None:
+    save_model(tmp_path / "small", estimator, card(calibration=(0.5, -1.25)), "text")
+    features = np.random.default_rng(4).normal(size=(n, len(NAMES)))
+    raw = estimator.decision_function(features)
+    expected = (1 / (1 + np.exp(1.25 - 0.5 * raw))).astype(np.float32)
+    found = load_model("small", tmp_path).predict(features)
+    np.testing.assert_array_max_ulp(found, expected, 1)
+
+
 def test_the_champion_is_here_small_and_has_a_card() -> None:
     found = load_model("champion")
     files = {path.name: path.stat().st_size for path in (REGISTRY / "champion").iterdir()}
@@ -68,6 +80,9 @@ def test_an_unknown_name_says_what_there_is() -> None:
         ({"libraries": {}}, "made with scikit-learn None"),
         ({"threshold": 0.0}, "threshold 0.0 is not between"),
         ({"threshold": 7.0}, "threshold 7.0 is not between"),
+        ({"calibration": (0.0, 0.0)}, "is not a slope above 0"),
+        ({"calibration": (-1.0, 0.0)}, "is not a slope above 0"),
+        ({"calibration": (1.0, float("inf"))}, "Expected"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(

@@ -15,6 +15,11 @@ def examples(n: int, seed: int = 1) -> Examples:
     features[:, NAMES.index("address_views_1h")] += 4 * bot
     return Examples(
         kind=np.where(bot, "promoter_farm", "human"),
+        platform=np.full(n, "tiktok"),
+        viewer=np.arange(n, dtype=np.uint64),
+        promoter=np.arange(n, dtype=np.uint64) % 7,
+        once=np.arange(n, dtype=np.uint64),
+        rate_micros=np.full(n, 1_000),
         log_time=np.arange(n, dtype=np.int64),
         features=features,
         givt=np.zeros(n, np.uint32),

@@ -1,0 +1,108 @@
+"""Clients for a Redis URL, which give up in time: to try again is for who has a breaker."""
+
+from typing import TYPE_CHECKING, Any
+
+from schemas.redis_url import RedisUrl
+
+if TYPE_CHECKING:
+    from redis import Redis, RedisCluster
+    from redis.asyncio import Redis as AsyncRedis
+    from redis.asyncio import RedisCluster as AsyncRedisCluster
+
+
+def connect(url: str, timeout_s: float) -> "Redis | RedisCluster":
+    """A client that repeats nothing; a Cluster is reached at once, the others on first use.
+
+    Args:
+        url: see `RedisUrl`.
+        timeout_s: for every answer; asking who the master is, or how a Cluster is cut, may take
+            as long again.
+
+    Raises:
+        ValueError: see `RedisUrl.parse`.
+        RedisClusterException: no node of a Cluster can be reached. It is no RedisError.
+    """
+    from redis import Redis, RedisCluster, Sentinel
+    from redis.backoff import NoBackoff
+    from redis.cluster import ClusterNode
+    from redis.retry import Retry
+
+    found = RedisUrl.parse(url)
+    once = Retry(NoBackoff(), 0)
+    options = {**found.options, **_limits(timeout_s)}
+    share = _limits(timeout_s / len(found.servers))
+    if found.kind == "sentinel":
+        sentinels = {**found.sentinel_options, **share, "retry": once}
+        manager: Any = Sentinel(  # type: ignore[no-untyped-call]
+            found.servers, sentinel_kwargs=sentinels, retry=once, **options
+        )
+        master: Redis = manager.master_for(found.master)
+        return master
+    if found.kind == "cluster":
+        first = {**found.options, **share, "retry": once}
+        nodes = [
+            ClusterNode(  # type: ignore[no-untyped-call]
+                host, port, redis_connection=Redis(host, port, **first)
+            )
+            for host, port in found.servers
+        ]
+        return RedisCluster(startup_nodes=nodes, retry=once, **_CLUSTER, **options)
+    ((host, port),) = found.servers
+    return Redis(host, port, retry=once, **options)
+
+
+def connect_async(url: str, timeout_s: float) -> "AsyncRedis | AsyncRedisCluster":
+    """The same for asyncio; a Cluster is reached on first use, too.
+
+    Raises:
+        ValueError: see `RedisUrl.parse`.
+    """
+    from redis.asyncio import Redis, RedisCluster, Sentinel
+    from redis.asyncio.cluster import ClusterNode
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    found = RedisUrl.parse(url)
+    once = Retry(NoBackoff(), 0)
+    options = {**found.options, **_limits(timeout_s)}
+    if found.kind == "sentinel":
+        share = _limits(timeout_s / len(found.servers))
+        sentinels = {**found.sentinel_options, **share, "retry": once}
+        manager: Any = Sentinel(  # type: ignore[no-untyped-call]
+            found.servers, sentinel_kwargs=sentinels, retry=once, **options
+        )
+        master: Redis = manager.master_for(found.master)
+        return master
+    if found.kind == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in found.servers]
+        return RedisCluster(startup_nodes=nodes, retry=once, **_CLUSTER, **options)
+    ((host, port),) = found.servers
+    return Redis(host=host, port=port, retry=once, **options)
+
+
+async def close_async(client: "AsyncRedis | AsyncRedisCluster") -> None:
+    """Closes its connections; used again, it asks anew who is master, or how a Cluster is cut."""
+    from redis.asyncio.sentinel import SentinelConnectionPool
+
+    await client.aclose()
+    pool = getattr(client, "connection_pool", None)
+    if isinstance(pool, SentinelConnectionPool):
+        await pool.sentinel_manager.aclose()
+
+
+_CLUSTER: dict[str, Any] = {
+    "require_full_coverage": False,
+    # The names in the URL outlive the addresses that nodes have today.
+    "dynamic_startup_nodes": False,
+}
+
+
+def _limits(timeout_s: float) -> dict[str, Any]:
+    from redis.maint_notifications import MaintNotificationsConfig
+
+    return {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        # They would lengthen the timeouts while a server is maintained.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
