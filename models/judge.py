@@ -129,7 +129,7 @@ class Judge:
 
         Args:
             batch: the views.
-            features: float64[n, F] of `models.features.assemble`.
+            features: float64[n, F], the columns of `models.features`.
             policy: uint32[n], bits of `Reason` that the view policy gives.
             velocity_up: whether the features have the shared counters in them.
         """

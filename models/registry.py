@@ -93,7 +93,7 @@ def predict(
 
     Args:
         estimator: a fitted HistGradientBoostingClassifier of two classes.
-        features: float64[n, F] of `models.features.assemble`, NaN allowed.
+        features: float64[n, F] of `models.features`, NaN allowed.
         calibration: of the card; that of `UNCALIBRATED` is scikit-learn's own probability.
     """
     return probability(raw_scores(estimator, features), calibration)

@@ -22,8 +22,8 @@ _OPTIONAL = (
     ("interactions", "muted", "autoplay"),
     ("local_hour",),
     ("send_delay_s", "clock_skew_s"),
-    ("device_share_1h", "device_views_1h"),
-    ("address_views_1h", "address_new_share_1h", "prefix_share_1h", "prefix_new_views_1h"),
+    ("device_share_10m", "device_new_10m"),
+    ("ip_views_10m", "ip_views_24h"),
 )
 """Features that a sender may leave out together."""
 

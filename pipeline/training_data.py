@@ -1,10 +1,9 @@
 """Labelled traffic of the simulator through the stream's own steps, to train and test on.
 
 The same decoding, admission, duplicates and features as in `pipeline.score.steps`, in log
-order; only the shared counters are local.
+order; only what partitions share is remembered here.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
 from itertools import compress
 from typing import NamedTuple
@@ -13,12 +12,11 @@ import msgspec
 import numpy as np
 
 from models.batch import batch_of_views
-from models.counters import LocalCounters
-from models.features import assemble, prepare
+from models.engine.view import columns_of_batch
+from models.features import new_engine
 from models.hashing import combine
 from models.lists import givt_reasons, load_lists
 from models.training import Examples, joined
-from models.viewers import Viewers
 from pipeline.score.admit import Clock, admit, times_of
 from pipeline.score.decode import decode
 from pipeline.score.policy import days_of, qualify
@@ -59,7 +57,7 @@ def simulated(
     """
     traffic = make_traffic(lines, seed)
     catalogue = _catalogue(traffic.catalogue)
-    viewers, counters, lists = Viewers(), LocalCounters(), load_lists()
+    engine, lists = new_engine(), load_lists()
     rates = {one.campaign_id: one.rate_micros for one in traffic.catalogue.campaigns}
     taken: set[str] = set()
     parts = []
@@ -75,8 +73,6 @@ def simulated(
         batch = batch_of_views(
             views, times.log_time[admitted], times.viewed_at[admitted], times.received_at[admitted]
         )
-        prepared = prepare(batch, viewers)
-        counts = asyncio.run(counters.add(prepared.keys, prepared.increments))
         parts.append(
             Examples(
                 kind=_KINDS[[record.label for record in compress(records, admitted)]],
@@ -86,7 +82,7 @@ def simulated(
                 once=combine(batch.viewer, batch.post, days_of(batch.viewed_at), seed),
                 rate_micros=np.array([rates[view.campaign_id] for view in views], np.int64),
                 log_time=batch.log_time,
-                features=assemble(prepared, counts),
+                features=engine.observe(columns_of_batch(batch)),
                 givt=givt_reasons(lists, batch),
                 policy=qualify(batch),
             )

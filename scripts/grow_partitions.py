@@ -66,7 +66,7 @@ def main(new: int) -> None:
     for partition in range(new):
         features = claims[partition].state.features if partition < old else new_engine()
         progress = claims[partition].progress if partition < old else Progress()
-        arrays = to_arrays(State(events, repeats, viewers), progress)
+        arrays = to_arrays(State(events, repeats, features), progress)
         save_snapshot(snapshot_path(found, partition), arrays)
     kafka = AdminClient(KafkaUrl.parse(found.url("kafka")).for_confluent())
     for topic in (SCORED, REJECTED, RAW):  # events only when there is where to write them

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from models.engine.derive import derived
 from models.engine.families import Family, Value, families_of, needs
 from models.engine.group import Columns, Group, group
-from models.engine.state import States, Summaries
+from models.engine.state import NEVER, States, Summaries
 from models.engine.store import LocalStore
 from models.engine.summary import summarise
 from models.engine.table import FEATURES, Feature
@@ -62,6 +62,7 @@ class Engine:
             if given.issuperset(family.of)
         )
         self._stores = {family.name: LocalStore(family) for family in self.families}
+        self._seen = NEVER
 
     @property
     def nbytes(self) -> int:
@@ -79,7 +80,7 @@ class Engine:
 
     def begin(self, columns: Columns) -> Pending:
         """Takes n views in log order into the memory of their viewers."""
-        columns = dict(columns)
+        columns = self._forward(columns)
         found: dict[tuple[str, Value], Floats] = {}
         for asked in (ask(family, columns) for family in self.families if family.local):
             found |= answered(asked, self._exchange(asked), columns)
@@ -101,16 +102,23 @@ class Engine:
 
     def remember(self, columns: Columns) -> None:
         """Takes n views into the memory of their viewers, without asking for features."""
+        columns = self._forward(columns)
         for family in self.families:
             if family.local:
                 self._exchange(ask(family, columns))
+
+    def _forward(self, columns: Columns) -> dict[str, npt.NDArray[Any]]:
+        # A broker's clock may step back: within a block or, just as well, between two.
+        seen = np.maximum.accumulate(np.maximum(columns["seen"], self._seen))
+        self._seen = int(seen[-1]) if len(seen) else self._seen
+        return {**columns, "seen": seen}
 
     def _exchange(self, asked: Asked) -> States:
         return self._stores[asked.family.name].exchange(asked.group.keys, asked.summaries)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The memory as plain arrays; `load` reads them."""
-        return {
+        return {"seen": np.array([self._seen])} | {
             f"{family}/{name}": array
             for family, store in self._stores.items()
             for name, array in store.to_arrays().items()
@@ -118,6 +126,7 @@ class Engine:
 
     def load(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Takes over the memory that `to_arrays` of an engine of the same features gave."""
+        self._seen = int(arrays["seen"][0])
         for family in self.families:
             own = {
                 name: arrays[f"{family.name}/{name}"] for name in ("keys", "states", "watermark")

@@ -12,7 +12,7 @@ from models.hashing import Keys, combine
 Ints = npt.NDArray[np.int64]
 Columns = Mapping[str, npt.NDArray[Any]]
 """A block of n rows in log order: entities as uint64[n], 0 where unknown; `time` int64[n], ms, when
-it was viewed; `seen` int64[n], ms, log time, which never goes back; and values as float64[n]."""
+it was viewed; `seen` int64[n], ms, log time; and values as float64[n]."""
 
 _TIME_BITS = 44
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.engine.families import Family
-from models.engine.state import States, Summaries, absolute, merge, state_type
+from models.engine.state import Summaries, absolute, merge, state_type
 
 Records = npt.NDArray[np.void]
 """Records of `record_type`, one per entity of a block."""
@@ -72,8 +72,3 @@ def _format(record: np.dtype[np.void]) -> str:
             text += _CODES[base.str] * count
         at = offset + kind.itemsize
     return text + "x" * (record.itemsize - at)
-
-
-def states_of(family: Family, known: bytes) -> States:
-    """What `merge.lua` answered, [e]."""
-    return np.frombuffer(known, state_type(family))

@@ -8,6 +8,7 @@ Like every count of events by time it is evidence for a model, not money.
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -16,16 +17,16 @@ from typing import NamedTuple, Protocol
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import redis
 import structlog
 from redis.exceptions import RedisError
 from xxhash import xxh3_64_hexdigest
 
 from models.engine.engine import Asked
 from models.engine.families import Family
-from models.engine.layout import layout_of, records_of, states_of
+from models.engine.layout import layout_of, records_of
 from models.engine.state import States, forgotten, state_type
-from models.engine.store import LocalStore
+from models.hashing import Keys
+from models.redis_script import RedisScript
 from schemas.metrics import VELOCITY_DOWN
 
 log = structlog.get_logger()
@@ -48,22 +49,6 @@ class Shared(Protocol):
         """What was known of each entity of each family; None if that is not to be had."""
 
 
-class LocalShared:
-    """In the memory of this process, for training and tests."""
-
-    def __init__(self) -> None:
-        self._stores: dict[str, LocalStore] = {}
-
-    async def exchange(self, asked: Sequence[Asked]) -> list[States]:
-        """See `Shared.exchange`; always knows."""
-        return [
-            self._stores.setdefault(one.family.name, LocalStore(one.family)).exchange(
-                one.group.keys, one.summaries
-            )
-            for one in asked
-        ]
-
-
 class RedisShared:
     """In Redis; `Shared`."""
 
@@ -71,20 +56,17 @@ class RedisShared:
         """Connects on first use.
 
         Args:
-            url: redis(s)://user:password@host:port/0
+            url: see `schemas.redis_url.RedisUrl`.
             timeout_ms: after which a block goes on without.
         """
-        timeout = timeout_ms / 1000
-        # Retrying is the breaker's business: a block waits for one timeout at most.
-        self._redis = redis.Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=None
-        )
-        self._script = self._redis.register_script(_SCRIPT)
+        self._script = RedisScript(url, timeout_ms / 1000, _SCRIPT)
         self._failures = 0
         self._closed_until = 0.0
 
     async def exchange(self, asked: Sequence[Asked]) -> list[States] | None:
         """See `Shared.exchange`; None while Redis is down or slow."""
+        if not any(len(one.summaries) for one in asked):
+            return [_answer(one, []) for one in asked]
         if time.monotonic() < self._closed_until:
             return None
         try:
@@ -102,15 +84,16 @@ class RedisShared:
 
     async def close(self) -> None:
         """Closes the connections."""
-        self._redis.close()
+        self._script.close()
 
     def _exchange(self, asked: Sequence[Asked]) -> list[States]:
-        calls = [call for one in asked for call in _calls(one)]
-        pipe = self._redis.pipeline(transaction=False)
-        for call in calls:
-            self._script(keys=call.names, args=call.arguments, client=pipe)
-        replies = iter(zip(calls, pipe.execute(), strict=True))
-        return [_answers(one, replies) for one in asked]
+        calls = [list(_calls(one)) for one in asked]
+        sent = [(call.names, call.arguments) for of_one in calls for call in of_one]
+        replies = iter(self._script.run(sent))
+        return [
+            _answer(one, [(call.places, next(replies)) for call in of_one])
+            for one, of_one in zip(asked, calls, strict=True)
+        ]
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
@@ -128,34 +111,45 @@ class _Call(NamedTuple):
     """Which of the family's entities."""
 
 
+@functools.cache
+def _stem(family: Family) -> tuple[str, bytes]:
+    """What the names of a family's hashes begin with, and its layout."""
+    layout = msgspec.msgpack.encode(layout_of(family))
+    # Families lie in different slots of a Cluster, all hashes of one family in the same.
+    return f"viewledger:{{{'.'.join(family.of) or 'all'}}}:{xxh3_64_hexdigest(layout)[:8]}", layout
+
+
 def _calls(asked: Asked) -> Iterator[_Call]:
     family, summaries = asked.family, asked.summaries
-    records = records_of(family, summaries)
-    fields = np.empty(len(records), _FIELD)
-    fields["tag"], fields["key"] = _BIN8, asked.group.keys
-    layout = layout_of(family)
-    packed = msgspec.msgpack.encode(layout)
-    stem = f"viewledger:{{{'.'.join(family.of) or 'all'}}}:{xxh3_64_hexdigest(packed)[:8]}"
+    stem, layout = _stem(family)
+    records, fields = _bytes(records_of(family, summaries)), _fields(asked.group.keys)
     stretches = np.stack([summaries["begin"], summaries["seen"]], 1) // family.keep_ms
-    if len(stretches) and (stretches == stretches[0]).all():
-        parts = [np.arange(len(records))]
-    else:
-        _, which = np.unique(stretches, axis=0, return_inverse=True)
-        parts = [np.flatnonzero(which == part) for part in range(which.max(initial=-1) + 1)]
-    for part in parts:
-        begin, seen = stretches[part[0]].tolist()
+    which = np.zeros(len(stretches), np.int64)
+    if (stretches != stretches[:1]).any():
+        which = np.unique(stretches, axis=0, return_inverse=True)[1]
+    for part in range(which.max(initial=-1) + 1):
+        rows = np.flatnonzero(which == part)
+        begin, seen = stretches[rows[0]].tolist()
         names = [f"{stem}:{stretch}" for stretch in (seen, begin, begin - 1)]
-        for low in range(0, len(part), _CHUNK):
-            places = part[low : low + _CHUNK]
+        for low in range(0, len(rows), _CHUNK):
+            places = rows[low : low + _CHUNK]
             entities = b"\xdc" + len(places).to_bytes(2, "big") + fields[places].tobytes()
-            yield _Call(names, [packed, entities, records[places].tobytes()], places)
+            yield _Call(names, [layout, entities, records[places].tobytes()], places)
 
 
-def _answers(asked: Asked, replies: Iterator[tuple[_Call, bytes]]) -> States:
-    left = len(asked.summaries)
-    known = np.zeros(left, state_type(asked.family))
-    while left:
-        call, reply = next(replies)
-        known[call.places] = states_of(asked.family, reply)
-        left -= len(call.places)
+def _answer(asked: Asked, replies: list[tuple[npt.NDArray[np.int64], bytes]]) -> States:
+    known = np.zeros(len(asked.summaries), state_type(asked.family))
+    for places, reply in replies:
+        _bytes(known)[places] = _bytes(np.frombuffer(reply, known.dtype))
     return forgotten(asked.family, known, asked.summaries["begin"])
+
+
+def _fields(keys: Keys) -> npt.NDArray[np.uint8]:
+    fields = np.empty(len(keys), _FIELD)
+    fields["tag"], fields["key"] = _BIN8, keys
+    return _bytes(fields)
+
+
+def _bytes(records: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
+    # numpy copies records field by field, and plain bytes at once.
+    return records.view(np.uint8).reshape(len(records), records.itemsize)

@@ -44,7 +44,7 @@ def columns_of_accepted(accepted: pa.Table) -> dict[str, npt.NDArray[Any]]:
     """What the memory of viewers needs of accepted rows (`schemas.block.ACCEPTED`)."""
     return {
         "time": accepted["viewed_at"].to_numpy(),
-        "seen": np.maximum.accumulate(accepted["log_time"].to_numpy()),
+        "seen": accepted["log_time"].to_numpy(),
         "viewer": text_keys(accepted["viewer_id"]),
         "post": IDS.column(accepted["post_id"].combine_chunks()),
         "watch_ms": accepted["watch_ms"].to_numpy().astype(np.int64),

@@ -1,18 +1,16 @@
 """What `viewledger models evaluate` does: reads, trains if asked to, scores, and counts."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from models.counters import LocalCounters
-from models.features import assemble, prepare
+from models.engine.view import columns_of_batch
+from models.features import new_engine
 from models.figures import figures
 from models.protocol import Labelled, Mode, Which, first_of_each, fit, score
 from models.registry import Model
-from models.viewers import Viewers
 from pipeline.cli.problems import Problem
 from pipeline.evaluate.read import File, read_file
 
@@ -121,11 +119,9 @@ def _counting(asked: Asked, data: Labelled, trained: list[Labelled]) -> npt.NDAr
 
 
 def _by_model(model: Model, adapter: str, data: File, warm: list[File]) -> Floats:
-    viewers, counters = Viewers(), LocalCounters()
+    engine = new_engine()
     for file in [*sorted(warm, key=lambda file: int(file.batch.log_time[0])), data]:
-        prepared = prepare(file.batch, viewers)
-        counts = asyncio.run(counters.add(prepared.keys, prepared.increments))
-        features = assemble(prepared, counts)
+        features = engine.observe(columns_of_batch(file.batch))
     bot = model.predict(features).astype(np.float64)
     # Who installs the app looks least like a bot.
     return -bot if adapter == "talkingdata" else bot

@@ -1,6 +1,6 @@
 """Files as labelled events, by the product's own adapters."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,28 +106,24 @@ def _keys(texts: Iterable[str | None]) -> Keys:
     return _KEYS.column(pa.array(list(texts), pa.string()))
 
 
-def _campaigns(views: list[View]) -> Keys:
-    return _keys(view.campaign_id for view in views)
-
-
-def _all_columns(views: list[View], batch: Batch) -> dict[str, npt.NDArray[Any]]:
-    return columns_of_batch(batch, _campaigns(views))
-
-
 def _clicks(views: list[View], batch: Batch) -> dict[str, npt.NDArray[Any]]:
     # The watch time is made up, and encoded addresses have no prefix.
     attrs = [dict(view.attrs or ()) for view in views]
     model = _keys(f"device {one.get('device')}" for one in attrs)
     os = _keys(f"os {one.get('os')}" for one in attrs)
     devices = {"device": combine(model, os), "model": model, "os": os}
-    return _edits(views, batch) | {"ip": combine(batch.address)} | devices
+    return _edits(batch) | {"ip": combine(batch.address)} | devices
 
 
-def _edits(views: list[View], batch: Batch) -> dict[str, npt.NDArray[Any]]:
-    columns = _all_columns(views, batch)
+def _edits(batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    columns = columns_of_batch(batch)
     return {
         name: columns[name] for name in ("time", "seen", "viewer", "campaign", "promoter", "post")
     }
 
 
-_COLUMNS = {"view": _all_columns, "talkingdata": _clicks, "wikipedia": _edits}
+_COLUMNS: dict[str, Callable[[list[View], Batch], dict[str, npt.NDArray[Any]]]] = {
+    "view": lambda _, batch: columns_of_batch(batch),
+    "talkingdata": _clicks,
+    "wikipedia": lambda _, batch: _edits(batch),
+}

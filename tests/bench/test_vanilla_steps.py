@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pytest
+from models.counters import Ints, LocalCounters
 
 from bench.vanilla_steps import Known, Prepared, finish, prepare
-from models.counters import Ints, LocalCounters
 from models.hashing import Keys, combine
 from models.judge import Judge
 from models.lists import load_lists

@@ -96,6 +96,6 @@ def test_watch_times_that_repeat() -> None:
     column = {name: found[:, names.index(name)].tolist() for name in names}
     assert column["viewer_watch_repeats"][1:] == [0, 1, 1]
     assert column["viewer_watch_change_s"][1:] == [5, 4.999, 4.999]
-    assert column["sequence_views_24h"][1:] == [0, 0, 1]
+    assert column["sequence_views_6h"][1:] == [0, 0, 1]
     assert math.isnan(column["viewer_watch_spread"][1])
     assert column["viewer_watch_spread"][2] > 0

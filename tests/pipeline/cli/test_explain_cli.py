@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from support.catalogue import CATALOGUE, HOUR, FixedCatalogue
 from support.events import encode, record
 from support.registry import save_small
+from support.shared import LocalShared
 from support.stores import empty_store
 from typer.testing import CliRunner, Result
 
-from models.counters import LocalCounters
 from models.judge import Judge
 from pipeline.cli.main import app
 from pipeline.cli.problems import Problem
@@ -51,7 +51,7 @@ def store(stack: Settings, folder: Path) -> Settings:
     clock = Clock(late_ms=24 * HOUR, future_ms=300_000)
     endless = replace(CATALOGUE.campaigns["c-1"], ends_at=datetime(2099, 1, 1, tzinfo=UTC))
     catalogue = FixedCatalogue(replace(CATALOGUE, campaigns={"c-1": endless}))
-    tools = Tools(catalogue, judge, LocalCounters(), clock, asyncio.Lock())  # type: ignore[arg-type]
+    tools = Tools(catalogue, judge, LocalShared(), clock, asyncio.Lock())  # type: ignore[arg-type]
     events = [
         {"event_id": "event-of-a-person", **PERSON},
         {"event_id": "event-of-a-crawler", "user_agent": "Googlebot/2.1"},

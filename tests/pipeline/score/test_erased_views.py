@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from support.catalogue import CATALOGUE, HOUR, FixedCatalogue
 from support.events import encode, record
+from support.shared import LocalShared
 
-from models.counters import LocalCounters
 from models.judge import Judge
 from pipeline.score.admit import Clock
 from pipeline.score.state import State, empty_state, observe, to_arrays
@@ -29,7 +29,7 @@ def tools(*erased: str) -> Tools:
     return Tools(
         FixedCatalogue(catalogue),  # type: ignore[arg-type]
         JUDGE,
-        LocalCounters(),
+        LocalShared(),
         Clock(late_ms=24 * HOUR, future_ms=300_000),
         asyncio.Lock(),
     )

@@ -7,8 +7,8 @@ import msgspec
 from prometheus_client import REGISTRY
 from support.catalogue import CATALOGUE, HOUR, FixedCatalogue
 from support.events import encode, record
+from support.shared import LocalShared
 
-from models.counters import LocalCounters
 from models.judge import Judge
 from pipeline.score.admit import Clock
 from pipeline.score.state import empty_state
@@ -25,7 +25,7 @@ def scored(listed: OperatorLists, *changes: dict[str, Any]) -> Block:
     tools = Tools(
         FixedCatalogue(catalogue),  # type: ignore[arg-type]
         JUDGE,
-        LocalCounters(),  # type: ignore[arg-type]
+        LocalShared(),  # type: ignore[arg-type]
         Clock(late_ms=24 * HOUR, future_ms=300_000),
         asyncio.Lock(),
     )

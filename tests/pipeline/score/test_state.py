@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.events import NOW
 
-from models.batch import batch_of_accepted
 from pipeline.score import state as module
 from pipeline.score.policy import days_of, pair_digests
 from pipeline.score.state import (
@@ -61,7 +60,7 @@ def table(rows: list[Row], start: int = NOW) -> pa.Table:
 
 
 def answers(state: State, asked: pa.Table) -> list[Any]:
-    """All that a state can be asked; asking changes the viewers."""
+    """All that a state can be asked."""
     if not len(asked):
         return []
     now = int(asked["log_time"].to_numpy().max())
@@ -70,14 +69,11 @@ def answers(state: State, asked: pa.Table) -> list[Any]:
         asked["post_id"].to_pylist(),
         days_of(asked["viewed_at"].to_numpy()),
     )
-    before = state.viewers.observe(batch_of_accepted(asked))
+    viewers = state.features.to_arrays()
     return [
         state.events.seen(digests(asked["event_id"].to_pylist()), now).tolist(),
         state.repeats.seen(pairs, now).tolist(),
-        before.is_new.tolist(),
-        np.nan_to_num(before.gap_ms, nan=-1).tolist(),
-        np.nan_to_num(before.last_watch_ms, nan=-1).tolist(),
-        [np.nan_to_num(count, nan=-1).tolist() for count in before.events],
+        dict(zip(viewers["viewer/keys"], map(bytes, viewers["viewer/states"]), strict=True)),
     ]
 
 
@@ -144,13 +140,22 @@ def test_one_of_another_format_is_ignored(snapshot: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "name", ["numbers", "writer", "events.high", "repeats.now", "viewers.seen"]
+    "name", ["numbers", "writer", "events.high", "repeats.now", "features.viewer/keys"]
 )
 def test_one_that_lacks_something_is_ignored(name: str, snapshot: Path) -> None:
     with np.load(snapshot) as file:
         arrays = {key: file[key] for key in file.files if key != name}
     save_snapshot(snapshot, arrays)
     assert is_ignored(snapshot)
+
+
+def test_one_of_other_features_forgets_viewers_and_nothing_that_was_paid(
+    snapshot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "features_digest", lambda: "another")
+    state, progress = load_snapshot(snapshot, WINDOW)
+    assert (progress, len(state.events), len(state.repeats)) == (PROGRESS, 2, 1)
+    assert state.features.sizes()["viewer"][0] == 0
 
 
 @pytest.mark.parametrize("hours", [WINDOW - 1, WINDOW])

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from support.catalogue import CATALOGUE, HOUR, FixedCatalogue
 from support.events import NOW, encode, record
 from support.registry import save_small
+from support.shared import LocalShared
 
 from models.attribution import attribute
-from models.counters import LocalCounters
 from models.features import NAMES, features_digest
 from models.judge import Judge
 from models.registry import load_model
@@ -33,11 +33,11 @@ JUDGE = Judge("champion")
 WATCHED = {"user_agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)"}
 
 
-def tools(counters: Any = None) -> Tools:
+def tools(shared: Any = None) -> Tools:
     return Tools(
         FixedCatalogue(CATALOGUE),  # type: ignore[arg-type]
         JUDGE,
-        counters or LocalCounters(),  # type: ignore[arg-type]
+        shared or LocalShared(),  # type: ignore[arg-type]
         Clock(late_ms=24 * HOUR, future_ms=300_000),
         asyncio.Lock(),
     )
@@ -198,11 +198,13 @@ def test_a_refused_event_does_not_enter_the_window() -> None:
     assert len(one_block([good(1, offset=2)], state).accepted) == 1
 
 
-def test_one_view_per_viewer_post_and_day_is_paid() -> None:
-    state = empty_state(27)
-    blocks = [one_block([good(1), good(2)], state), one_block([good(3)], state)]
-    other = one_block([good(4, post_id="post-2"), good(5, occurred_at=NOW - 23 * HOUR)], state)
-    rows = [row for block in [*blocks, other] for row in block.accepted.to_pylist()]
+def test_one_view_per_viewer_post_and_day_is_paid(tmp_path: Path) -> None:
+    save_small(tmp_path, "lenient", threshold=0.9999)
+    state, lenient = empty_state(27), tools()._replace(judge=Judge("lenient", tmp_path))
+    yesterday = good(5, occurred_at=NOW - 23 * HOUR)
+    blocks = [[good(1), good(2)], [good(3)], [good(4, post_id="post-2"), yesterday]]
+    made = [one_block(block, state, lenient) for block in blocks]
+    rows = [row for block in made for row in block.accepted.to_pylist()]
     assert [row["verdict"] == Verdict.VALID for row in rows] == [True, False, False, True, True]
     repeats = [bool(row["reasons"] & Reason.REPEAT_VIEW.bit) for row in rows]
     assert repeats == [False, True, True, False, False]
@@ -262,7 +264,7 @@ def test_models_are_switched_between_blocks(tmp_path: Path) -> None:
 
 def test_without_redis_shadows_say_nothing(tmp_path: Path) -> None:
     class Gone:
-        async def add(self, _keys: Any, _increments: Any) -> None:
+        async def exchange(self, _asked: Any) -> None:
             return None
 
     watching = tools(Gone())._replace(judge=Judge("champion", tmp_path))
@@ -285,9 +287,9 @@ def test_a_view_costs_what_was_valid_when_it_was_viewed() -> None:
     assert rows["rate_micros"].to_pylist() == [3_000, 2_500, 3_000, 3_000]
 
 
-def test_without_counters_views_are_held_and_not_judged() -> None:
+def test_without_what_is_shared_views_are_held_and_not_judged() -> None:
     class Down:
-        async def add(self, _asked: Any, _increments: Any) -> None:
+        async def exchange(self, _asked: Any) -> None:
             return None
 
     (row,) = one_block([good(1)], shared=tools(Down())).accepted.to_pylist()
@@ -297,9 +299,9 @@ def test_without_counters_views_are_held_and_not_judged() -> None:
 
 def test_a_block_of_bad_events_alone_asks_nobody() -> None:
     class Untouchable:
-        async def add(self, asked: Any, _increments: Any) -> Any:
-            assert not len(asked.key)
-            return np.empty((0, 2), np.uint32)
+        async def exchange(self, asked: Any) -> Any:
+            assert not any(len(one.summaries) for one in asked)
+            return await LocalShared().exchange(asked)
 
     block = one_block([record(b"{", offset=7)], shared=tools(Untouchable()))
     assert (len(block.accepted), block.refused["raw_offset"].to_pylist()) == (0, [7])
