@@ -1,5 +1,6 @@
 """Clients for a Redis URL, which give up in time: to try again is for who has a breaker."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from schemas.redis_url import RedisUrl
@@ -82,12 +83,15 @@ def connect_async(url: str, timeout_s: float) -> "AsyncRedis | AsyncRedisCluster
 
 async def close_async(client: "AsyncRedis | AsyncRedisCluster") -> None:
     """Closes its connections; used again, it asks anew who is master, or how a Cluster is cut."""
+    from redis import RedisError
     from redis.asyncio.sentinel import SentinelConnectionPool
 
-    await client.aclose()
     pool = getattr(client, "connection_pool", None)
+    with suppress(RedisError):  # a server that hangs does not take leave
+        await client.aclose()
     if isinstance(pool, SentinelConnectionPool):
-        await pool.sentinel_manager.aclose()
+        with suppress(RedisError):
+            await pool.sentinel_manager.aclose()
 
 
 _CLUSTER: dict[str, Any] = {
