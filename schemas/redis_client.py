@@ -47,7 +47,8 @@ def connect(url: str, timeout_s: float) -> "Redis | RedisCluster":
             )
             for host, port in found.servers
         ]
-        return RedisCluster(startup_nodes=nodes, retry=once, **_CLUSTER, **options)
+        # The names in the URL outlive the addresses that the nodes have today.
+        return RedisCluster(startup_nodes=nodes, retry=once, dynamic_startup_nodes=False, **options)
     ((host, port),) = found.servers
     return Redis(host, port, retry=once, **options)
 
@@ -76,7 +77,8 @@ def connect_async(url: str, timeout_s: float) -> "AsyncRedis | AsyncRedisCluster
         return master
     if found.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in found.servers]
-        return RedisCluster(startup_nodes=nodes, retry=once, **_CLUSTER, **options)
+        # The names in the URL outlive the addresses that the nodes have today.
+        return RedisCluster(startup_nodes=nodes, retry=once, dynamic_startup_nodes=False, **options)
     ((host, port),) = found.servers
     return Redis(host=host, port=port, retry=once, **options)
 
@@ -92,13 +94,6 @@ async def close_async(client: "AsyncRedis | AsyncRedisCluster") -> None:
     if isinstance(pool, SentinelConnectionPool):
         with suppress(RedisError):
             await pool.sentinel_manager.aclose()
-
-
-_CLUSTER: dict[str, Any] = {
-    "require_full_coverage": False,
-    # The names in the URL outlive the addresses that nodes have today.
-    "dynamic_startup_nodes": False,
-}
 
 
 def _limits(timeout_s: float) -> dict[str, Any]:

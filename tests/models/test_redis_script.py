@@ -164,8 +164,12 @@ def test_a_slot_that_moved_is_found(nodes: list[Running], in_cluster: RedisScrip
 
 
 @pytest.mark.services
-def test_a_cluster_that_is_nowhere_is_an_error_of_redis() -> None:
-    script = RedisScript(f"redis+cluster://{HOST}:1,{HOST}:2", 1, COUNT)
-    for _ in range(2):
-        with pytest.raises(redis.RedisError):
-            script.run(CALLS)
+@pytest.mark.parametrize("what", ["nowhere", "without slots", "no cluster"])
+def test_what_is_no_cluster_is_an_error_of_redis(what: str, tmp_path: Path) -> None:
+    options = "cluster-enabled yes" if what == "without slots" else ""
+    with server(tmp_path / "one", options) as one:
+        port = 1 if what == "nowhere" else one.port
+        script = RedisScript(f"redis+cluster://:{QUOTED}@{HOST}:{port}", 1, COUNT)
+        for _ in range(2):
+            with pytest.raises(redis.ConnectionError):
+                script.run(CALLS)
