@@ -2,126 +2,181 @@
 
 from typing import Any
 
-from models.features import FEATURES
+from models.card_tables import (
+    bins_table,
+    figures_table,
+    held_out_table,
+    kinds_table,
+    not_shown_table,
+    platforms_table,
+    ranking_table,
+)
 from models.registry import Card
 
-_WHAT = (
+_JUDGES = (
     "Gives the probability that a view is a bot's, for views that lists of declared bots and "
-    "data centres let through. Made by `viewledger models train`; not to be edited."
+    "data centres let through. "
 )
-_DATA = (
+_WHAT = {
+    "simulator": _JUDGES,
+    "view": _JUDGES,
+    "talkingdata": "Ranks clicks by how likely the app is installed. ",
+    "wikipedia": "Ranks edits by how likely a robot made them. ",
+}
+_MADE = "Made by `viewledger models train`; not to be edited."
+_REFUSED = (
+    "**A scorer refuses this model.** It has encodings and columns that the stream does not, and "
+    "what it looks for is not what makes a view invalid. It is for `viewledger models evaluate "
+    "--model`."
+)
+_SIMULATED = (
     "Simulated traffic (`viewledger simulate`), decoded, admitted, freed of duplicates and turned "
     "into features by the stream's own steps, in log order. It is not the world: the figures say "
     "how the model does on bots that somebody thought of."
 )
-_THRESHOLD = (
-    "Chosen on the validation views so that at most {:.2%} of people's payable views are flagged."
+_SHARES = "Probabilities are right where bots are as frequent as in that part."
+_CALIBRATED = (
+    "Platt scaling of the raw score, `sigmoid({:.3f} × raw {:+.3f})`, fitted on the {} of the "
+    "validation part, each of the same weight. " + _SHARES
 )
+_THRESHOLD = "{:.4f}, chosen on the validation part so that at most {:.2%} of {} are flagged."
 _DAYS = (
     "Days differ more than the intervals say: of people's payable views {:.2%} to {:.2%} are "
     "flagged on the single test days, and {:.2%} in the part *later*."
 )
 _FIGURES = (
-    "On the test days, with 95 % intervals. *Payable* is what lists and view policy let through: "
-    "only there the model decides about money. The intervals take views as independent, which "
-    "those of one farm are not."
+    "Of the test part, with 95 % intervals, for which whole {} were drawn ({:,} of them) and not "
+    "views: views of one farm are not independent. *Payable* is what lists and view policy let "
+    "through: only there the model decides about money."
 )
+_MONEY = (
+    "*Leaked* is what is paid for bots' views, of all that would be if nobody judged; *denied* is "
+    "what people's views are not paid, of what they would be. Of the views of a viewer, post and "
+    "day one is paid, so a flagged one costs nothing if another passes. {}"
+)
+_HELD_OUT = (
+    "*Unseen*: caught by a model that was not shown the kind in training nor in calibration. Both "
+    "columns are of models that were trained on one view of four of the champion's, at a threshold "
+    "that flags at most {:.2%}, and 1 %, of people's payable validation views."
+)
+_PLOTS = {
+    "roc.png": "ROC curve",
+    "pr.png": "precision and recall",
+    "calibration.png": "calibration",
+    "scores.png": "scores by kind",
+    "threshold.png": "what a threshold costs",
+}
 
 
 def card_text(card: Card) -> str:
     """`card.md`: what the model is, what it was trained on, and how good it is."""
-    tests, later = card.metrics["tests"], card.metrics["later"]["people_flagged_by_model"]
-    days = [day["rate"] for day in card.metrics["people_flagged_by_test_day"]]
+    judges = card.data["source"] in ("simulator", "view")
     libraries = ", ".join(f"{name} {version}" for name, version in card.libraries.items())
     lines = [
         f"# {card.version}",
         "",
-        _WHAT,
+        _WHAT[card.data["source"]] + _MADE,
         "",
+        *([] if judges else [_REFUSED, ""]),
         "## Data",
-        _DATA,
+        *_data(card),
         "",
-        "| part | seeds | views |",
-        "|---|---|---|",
-        *(
-            f"| {part} | {', '.join(map(str, card.data[part]['seeds']))} "
-            f"| {card.data[part]['views']:,} |"
-            for part in ("training", "later", "validation", "test")
+        "## Probability and threshold",
+        _CALIBRATED.format(*card.calibration, "payable views" if judges else "events"),
+        "",
+        _THRESHOLD.format(
+            card.threshold,
+            card.data["false_positive_rate"],
+            "people's payable views" if judges else "the other events",
         ),
         "",
-        card.data["split"],
-        "",
-        "## Threshold",
-        f"{card.threshold:.4f}. {_THRESHOLD.format(card.data['false_positive_rate'])}",
-        "",
-        "## Figures",
-        _FIGURES,
-        "",
-        *_figures(tests),
-        "",
-        _DAYS.format(min(days), max(days), later["rate"]),
-        "",
-        "By kind of bot:",
-        "",
-        *_kinds(tests["by_kind"]),
-        "",
+        *(_judging(card) if judges else _ranking(card)),
         "## Features",
-        f"{len(FEATURES)}, digest `{card.features_digest}`: {', '.join(card.features)}.",
+        f"{len(card.features)}, digest `{card.features_digest}`: {', '.join(card.features)}.",
         "",
         f"Made with {libraries}.",
     ]
     return "\n".join(lines) + "\n"
 
 
-_ROWS = {
-    "roc_auc": "ROC AUC on payable views",
-    "average_precision": "average precision on payable views",
-    "people_flagged_by_model": "people's payable views flagged by the model",
-    "people_flagged_in_worst_hour": "… in the worst hour",
-    "people_flagged_by_lists": "people's views flagged by lists (VPNs in data centres)",
-    "bots_caught_by_lists": "bots' views caught by lists",
-    "bots_caught_by_model": "bots' payable views caught by the model",
-    "bots_paid": "bots' views that are paid after all",
-    "paid_views_that_are_bots": "paid views that are bots'",
-}
-
-
-def _figures(tests: dict[str, Any]) -> list[str]:
-    rows = ["| | figure | 95 % |", "|---|---|---|"]
-    for name, title in _ROWS.items():
-        found = tests[name]
-        if "value" in found:
-            rows.append(
-                f"| {title} | {found['value']:.4f} | {found['low']:.4f}–{found['high']:.4f} |"
-            )
-        else:
-            rows.append(f"| {title} | {_rate(found)} | {_interval(found)} |")
-    return rows
-
-
-def _kinds(by_kind: dict[str, Any]) -> list[str]:
-    rows = [
-        "| kind | views | by lists | unqualified | model, of payable | 95 % | paid after all |",
-        "|---|---|---|---|---|---|---|",
+def _data(card: Card) -> list[str]:
+    data = card.data
+    simulated = data["source"] == "simulator"
+    column = {"simulator": "seeds", "view": "bots"}.get(data["source"], "positives")
+    rows = [f"| part | {column} | events |", "|---|---|---|"]
+    for part in ("training", "later", "validation", "test"):
+        if part in data:
+            seeds = ", ".join(map(str, data[part].get("seeds", ())))
+            what = seeds if simulated else f"{data[part]['positives']:,}"
+            rows.append(f"| {part} | {what} | {data[part]['views']:,} |")
+    held_out = ", ".join(data.get("held_out", ())).replace("_", " ")
+    return [
+        _SIMULATED if simulated else f"{', '.join(data['files'])} (adapter `{data['source']}`).",
+        "",
+        *rows,
+        "",
+        data["split"],
+        *(["", f"**Not shown in training: {held_out}.**"] if held_out else []),
     ]
-    for kind, found in sorted(by_kind.items(), key=lambda item: item[1]["paid"]["rate"]):
-        lists, model = found["caught_by_lists"], found["caught_by_model"]
-        cells = [
-            kind.replace("_", " "),
-            f"{lists['n']:,}",
-            _rate(lists),
-            _rate(found["unqualified_by_policy"]),
-            _rate(model),
-            _interval(model),
-            _rate(found["paid"]),
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-    return rows
 
 
-def _rate(found: dict[str, Any]) -> str:
-    return "–" if found["rate"] is None else f"{found['rate']:.2%}"
+def _judging(card: Card) -> list[str]:
+    tests, data = card.metrics["tests"], card.data
+    lines = [
+        "## Figures",
+        _FIGURES.format(tests["drawn"]["whole"], tests["drawn"]["groups"]),
+        "",
+        *figures_table(tests),
+        "",
+    ]
+    if flagged := card.metrics.get("people_flagged"):
+        days = [day for day in flagged["test_days"] if day is not None]
+        lines += [_DAYS.format(min(days), max(days), flagged["later"]), ""]
+    lines += _unseen(card)
+    worth = (
+        "EUR and USD are added as they are."
+        if data.get("rates", True)
+        else "No catalogue was given: every view is worth the same."
+    )
+    lines += [_MONEY.format(worth), ""]
+    lines += ["## Kinds of bots", "", *kinds_table(tests["by_kind"]), ""]
+    if "held_out" in card.metrics:
+        text = _HELD_OUT.format(data["false_positive_rate"])
+        lines += [text, "", *held_out_table(card.metrics["held_out"]), ""]
+    if not_shown := card.metrics.get("not_shown"):
+        text = "Caught of the kinds that were not shown, in all of the files:"
+        lines += [text, "", *not_shown_table(not_shown), ""]
+    lines += ["## Platforms", "", *platforms_table(tests["by_platform"]), ""]
+    return [*lines, *_calibration(tests), *_plots(list(_PLOTS))]
 
 
-def _interval(found: dict[str, Any]) -> str:
-    return "–" if found["rate"] is None else f"{found['low']:.2%}–{found['high']:.2%}"
+def _ranking(card: Card) -> list[str]:
+    tests = card.metrics["tests"]
+    drawn = f"whole viewers were drawn ({tests['drawn']['groups']:,} of them)"
+    return [
+        "## Figures",
+        f"Of the test part, with 95 % intervals, for which {drawn}.",
+        "",
+        *ranking_table(tests),
+        "",
+        *_unseen(card),
+        *_calibration(tests),
+        *_plots(list(_PLOTS)[:3]),
+    ]
+
+
+def _unseen(card: Card) -> list[str]:
+    unseen: dict[str, Any] | None = card.metrics.get("unseen_viewers")
+    if unseen is None:
+        return []
+    return [f"Of the {unseen['n']:,} events of unseen viewers:", "", *ranking_table(unseen), ""]
+
+
+def _calibration(tests: dict[str, Any]) -> list[str]:
+    found = tests["calibration"]
+    error = f"expected error {found['expected_error']:.4f}, Brier score {found['brier']:.4f}"
+    return ["## Calibration", f"On the test part: {error}.", "", *bins_table(found["bins"]), ""]
+
+
+def _plots(names: list[str]) -> list[str]:
+    return ["## Plots", *(f"![{_PLOTS[name]}]({name})" for name in names), ""]

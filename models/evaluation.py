@@ -1,98 +1,153 @@
-"""How good a model is: figures with 95 % confidence intervals, bad ones included.
-
-The intervals take views as independent. Views of one farm are not, so the truth is somewhat
-less certain than they say.
-"""
+"""How good a judge is on labelled views, in views and in money: figures with 95 % intervals."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, roc_auc_score
 
-from models.training import HUMAN, Examples, Scores
+from models.figures import figures
+from models.payments import payments
+from models.resampling import RESAMPLES, Bools, Groups, Ints, groups_of, rounded, share
+from models.training import Examples, Scores
 
-Bools = npt.NDArray[np.bool_]
-
-_Z = 1.96
-_RESAMPLES = 60
 _HOUR_MS = 3_600_000
-
-
-def rate(hits: int, n: int) -> dict[str, Any]:
-    """A share with its Wilson interval."""
-    if n == 0:
-        return {"n": 0, "rate": None, "low": None, "high": None}
-    p = hits / n
-    middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    reach = _Z / (1 + _Z**2 / n) * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
-    low, high = max(0.0, middle - reach), min(1.0, middle + reach)
-    return {"n": n, "rate": round(p, 5), "low": round(float(low), 5), "high": round(float(high), 5)}
+_BIN_EDGES = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99])
+"""Of the table of calibration: finer where most views are."""
 
 
 def evaluate(examples: Examples, score: Scores, threshold: float, seed: int) -> dict[str, Any]:
     """The figures of a card.
 
     Args:
-        examples: n labelled views that were not trained on.
+        examples: n labelled views that were not trained on, those of `human` and of bots.
         score: float32[n], the model's probability of a bot.
         threshold: from which on a view counts as a bot's.
         seed: of the resampling.
+
+    Raises:
+        ValueError: all payable views are of people, or none.
     """
     flagged, payable, human = score >= threshold, examples.payable, examples.human
+    groups = groups_of(examples, seed)
+
+    def of(hits: Bools, among: Bools) -> dict[str, Any]:
+        return share(hits, among, groups.of, groups.times)
+
+    ranking = figures(
+        ~human[payable],
+        score[payable].astype(np.float64),
+        groups.of[payable],
+        seed,
+        resamples=RESAMPLES,
+    )
     paid = payable & ~flagged
-    bots = [str(kind) for kind in np.unique(examples.kind) if kind != HUMAN]
     return {
         "views": len(score),
         "payable_views": int(payable.sum()),
-        "roc_auc": _resampled(roc_auc_score, ~human[payable], score[payable], seed),
-        "average_precision": _resampled(
-            average_precision_score, ~human[payable], score[payable], seed
+        "drawn": {"whole": groups.whole, "groups": groups.times.shape[1]},
+        **{name: ranking[name] for name in RANKING},
+        "calibration": calibration(
+            ~human[payable], score[payable], groups.of[payable], groups.times
         ),
-        "people_flagged_by_model": people_flagged(examples, score, threshold),
-        "people_flagged_in_worst_hour": _worst_hour(examples, flagged),
-        "people_flagged_by_lists": _share(examples.givt != 0, human),
-        "bots_caught_by_model": _share(flagged, payable & ~human),
-        "bots_caught_by_lists": _share(examples.givt != 0, ~human),
-        "bots_paid": _share(paid, ~human),
-        "paid_views_that_are_bots": _share(~human, paid),
-        "by_kind": {kind: _of_kind(examples, flagged, kind) for kind in bots},
+        "people_flagged_by_model": of(flagged, payable & human),
+        "people_flagged_in_worst_hour": _worst_hour(examples, flagged, groups),
+        "people_flagged_by_lists": of(examples.givt != 0, human),
+        "bots_caught_by_model": of(flagged, payable & ~human),
+        "bots_caught_by_lists": of(examples.givt != 0, ~human),
+        "bots_paid": of(paid, ~human),
+        "paid_views_that_are_bots": of(~human, paid),
+        **_in_money(examples, score, threshold, groups),
+        "by_kind": _apart(examples, score, threshold, groups, examples.kind, ~human),
+        "by_platform": _apart(
+            examples, score, threshold, groups, examples.platform, np.ones_like(human)
+        ),
     }
 
 
-def people_flagged(examples: Examples, score: Scores, threshold: float) -> dict[str, Any]:
-    """The share of people's payable views that the model takes for bots'."""
-    return _share(score >= threshold, examples.payable & examples.human)
+RANKING = ("roc_auc", "pr_auc", "recall_at_1pct_fpr", "recall_at_01pct_fpr")
+"""Names of figures, each with `estimate`, `low` and `high`."""
 
 
-def _share(hits: Bools, among: Bools) -> dict[str, Any]:
-    return rate(int((hits & among).sum()), int(among.sum()))
+def people_flagged(examples: Examples, score: Scores, threshold: float) -> float | None:
+    """The share of people's payable views that the model takes for bots'; None of none."""
+    people = score[examples.payable & examples.human]
+    return rounded(np.mean(people >= threshold)) if len(people) else None
 
 
-def _of_kind(examples: Examples, flagged: Bools, kind: str) -> dict[str, Any]:
-    these = np.asarray(examples.kind == kind)
+def calibration(bot: Bools, score: Scores, of: Ints, times: Ints) -> dict[str, Any]:
+    """How near probabilities are to shares of bots, over all and in bins of probability.
+
+    Args:
+        bot: bool[n].
+        score: float32[n].
+        of: the group of each, int64[n].
+        times: see `Groups`.
+    """
+    bins = np.searchsorted(_BIN_EDGES, score, side="right")
+    table: list[dict[str, Any]] = []
+    for i in np.unique(bins).tolist():
+        these = bins == i
+        found = share(bot, these, of, times)
+        table.append({"probability": rounded(score[these].mean()), "share": found})
+    error = sum(row["share"]["n"] * abs(row["probability"] - row["share"]["rate"]) for row in table)
     return {
-        "caught_by_lists": _share(examples.givt != 0, these),
-        "unqualified_by_policy": _share((examples.givt == 0) & (examples.policy != 0), these),
-        "caught_by_model": _share(flagged, these & examples.payable),
-        "paid": _share(examples.payable & ~flagged, these),
+        "expected_error": rounded(error / len(score)),
+        "brier": rounded(np.mean((score - bot) ** 2)),
+        "bins": table,
     }
 
 
-def _worst_hour(examples: Examples, flagged: Bools) -> dict[str, Any]:
+def _in_money(
+    examples: Examples, score: Scores, threshold: float, groups: Groups
+) -> dict[str, Any]:
+    found = payments(examples, score)
+    human, of = examples.human[found.view], groups.of[found.view]
+    paid = found.lowest < threshold
+    return {
+        "money_leaked": share(found.micros * paid, found.micros * ~human, of, groups.times),
+        "money_denied": share(found.micros * ~paid, found.micros * human, of, groups.times),
+    }
+
+
+def _apart(
+    examples: Examples,
+    score: Scores,
+    threshold: float,
+    groups: Groups,
+    names: npt.NDArray[np.str_],
+    which: Bools,
+) -> dict[str, Any]:
+    """Figures of parts of the views by name."""
+    flagged, payable, human = score >= threshold, examples.payable, examples.human
+    found = payments(examples, score)
+    paid, micros, owner = found.lowest < threshold, found.micros, examples.human[found.view]
+    of = groups.of[found.view]
+    parts = {}
+    for name in np.unique(names[which]).tolist():
+        these = which & (names == name)
+        earns = these[found.view]
+        shares = {
+            "caught_by_lists": (examples.givt != 0, these & ~human),
+            "unqualified_by_policy": (examples.policy * (examples.givt == 0) != 0, these & ~human),
+            "caught_by_model": (flagged, these & payable & ~human),
+            "paid": (payable & ~flagged, these & ~human),
+            "people_flagged": (flagged, these & payable & human),
+        }
+        money = {
+            "money_leaked": (micros * paid, micros * (earns & ~owner)),
+            "money_denied": (micros * ~paid, micros * (earns & owner)),
+        }
+        parts[name] = {
+            **{key: share(*pair, groups.of, groups.times) for key, pair in shares.items()},
+            **{key: share(*pair, of, groups.times) for key, pair in money.items()},
+        }
+    return parts
+
+
+def _worst_hour(examples: Examples, flagged: Bools, groups: Groups) -> dict[str, Any]:
     hour = (examples.log_time - examples.log_time.min()) // _HOUR_MS
     among = examples.payable & examples.human
-    rates = [_share(flagged, among & (hour == h)) for h in np.unique(hour[among])]
+    rates = [
+        share(flagged, among & (hour == h), groups.of, groups.times) for h in np.unique(hour[among])
+    ]
     return max(rates, key=lambda found: float(found["rate"]))
-
-
-def _resampled(metric: Any, bot: Bools, score: Scores, seed: int) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
-    people, bots = np.flatnonzero(~bot), np.flatnonzero(bot)
-    found = []
-    for _ in range(_RESAMPLES):
-        rows = np.append(rng.choice(people, len(people)), rng.choice(bots, len(bots)))
-        found.append(metric(bot[rows], score[rows]))
-    low, high = np.percentile(found, [2.5, 97.5])
-    value = float(metric(bot, score))
-    return {"value": round(value, 5), "low": round(float(low), 5), "high": round(float(high), 5)}

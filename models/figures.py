@@ -12,7 +12,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 _RESAMPLES = 400
-_FALSE_POSITIVES = 0.01
+_FALSE_POSITIVES = (0.01, 0.001)
 
 
 class Figure(NamedTuple):
@@ -23,17 +23,24 @@ class Figure(NamedTuple):
     high: float
 
 
-def figures(positive: Bools, score: Floats, viewer: npt.NDArray[Any], seed: int) -> dict[str, Any]:
-    """ROC-AUC, PR-AUC (average precision) and recall at 1 % false positives.
+def figures(
+    positive: Bools,
+    score: Floats,
+    viewer: npt.NDArray[Any],
+    seed: int,
+    resamples: int = _RESAMPLES,
+) -> dict[str, Any]:
+    """ROC-AUC, PR-AUC (average precision) and recall at 1 % and at 0.1 % false positives.
 
     Args:
         positive: bool[n], both kinds among them.
         score: float64[n]; positives should have higher ones.
-        viewer: whose event each is, [n].
+        viewer: whose event each is, or what else is to be drawn as a whole, [n].
         seed: of the resampling.
+        resamples: how many are drawn.
 
     Returns:
-        `n`, `positives`, `viewers`, and three dicts of `Figure`.
+        `n`, `positives`, `viewers`, and four dicts of `Figure`.
 
     Raises:
         ValueError: there are positives only, or none.
@@ -46,18 +53,19 @@ def figures(positive: Bools, score: Floats, viewer: npt.NDArray[Any], seed: int)
     viewers = int(viewer.max()) + 1
     last = np.append(np.diff(score) != 0, True)
     rng = np.random.default_rng(seed)
-    drawn: list[tuple[float, float, float]] = []
-    while len(drawn) < _RESAMPLES:
+    drawn: list[tuple[float, ...]] = []
+    while len(drawn) < resamples:
         times = np.bincount(rng.integers(0, viewers, viewers), minlength=viewers)[viewer]
         if times[positive].any() and times[~positive].any():
-            drawn.append(_three(positive, times, last))
+            drawn.append(_four(positive, times, last))
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0).tolist()
-    estimate = _three(positive, np.ones(len(positive), np.int64), last)
+    estimate = _four(positive, np.ones(len(positive), np.int64), last)
     found = [Figure(*map(_rounded, one)) for one in zip(estimate, low, high, strict=True)]
     return {
         "roc_auc": found[0]._asdict(),
         "pr_auc": found[1]._asdict(),
         "recall_at_1pct_fpr": found[2]._asdict(),
+        "recall_at_01pct_fpr": found[3]._asdict(),
         "n": len(positive),
         "positives": int(positive.sum()),
         "viewers": viewers,
@@ -68,9 +76,7 @@ def _rounded(value: float) -> float:
     return round(float(value), 5)
 
 
-def _three(
-    positive: Bools, times: npt.NDArray[np.int64], last: Bools
-) -> tuple[float, float, float]:
+def _four(positive: Bools, times: npt.NDArray[np.int64], last: Bools) -> tuple[float, ...]:
     """The figures of events by falling score.
 
     Args:
@@ -85,6 +91,8 @@ def _three(
     # A tie counts half.
     above = (new_misses * (2 * hits - new_hits)).sum() / 2
     precision = hits / np.maximum(hits + misses, 1)
-    within = np.searchsorted(misses, _FALSE_POSITIVES * others, side="right")
-    recall = hits[within - 1] / some if within else 0.0
-    return above / some / others, (new_hits * precision).sum() / some, recall
+    recalls = []
+    for rate in _FALSE_POSITIVES:
+        within = np.searchsorted(misses, rate * others, side="right")
+        recalls.append(hits[within - 1] / some if within else 0.0)
+    return above / some / others, (new_hits * precision).sum() / some, *recalls

@@ -1,19 +1,17 @@
-"""`model train`: simulated days in, a model with its card out."""
+"""`models train`: simulated days in, a model with its card and plots out."""
 
-import platform
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import sklearn
-import skops
 
-from models.card import card_text
 from models.drift import references
 from models.evaluation import evaluate, people_flagged
-from models.features import NAMES, features_digest
-from models.registry import Card, predict, save_model
-from models.training import Examples, Scores, choose_threshold, joined, split_by_time, train
+from models.features import NAMES
+from models.plots import save_plots
+from models.registry import Card, probability, raw_scores
+from models.training import Examples, joined, split_by_time
+from pipeline.train_held_out import ALL, Day, finished, held_out, one_day, train_all
+from pipeline.train_wanted import Wanted, described, save, without
 from pipeline.training_data import simulated
 
 _VOLUMES = (3.0, 1.0, 0.5, 0.25)
@@ -34,80 +32,98 @@ def volume(events: int) -> int:
 
 
 def train_model(
-    name: str,
-    version: str,
-    seed: int,
+    wanted: Wanted,
     events: int,
-    false_positive_rate: float,
-    registry: Path,
+    hold_out_each: bool = False,
     on_progress: Callable[[int], None] = lambda done: None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Card:
-    """Trains, tests and saves a model; returns its card.
+    """Trains on simulated days, tests on others, and saves a model; returns its card.
 
     Args:
-        name: folder in the registry.
-        version: what verdicts call the model.
-        seed: the days have seeds from here on, the test days from 1,000 further on.
+        wanted: training days have seeds from `wanted.seed` on, test days from 1,000 further on.
         events: lines of an ordinary simulated day.
-        false_positive_rate: share of people's payable validation views that may be flagged.
-        registry: folder of models.
+        hold_out_each: also train a smaller model without each kind, and say what it finds of it.
         on_progress: called with the number of events simulated since the last call.
+        on_step: called with what is done next.
+
+    Raises:
+        ValueError: there is too little to train, to calibrate or to choose a threshold on.
     """
+    seed, hold_out = wanted.seed, wanted.hold_out
 
-    def days(sizes: tuple[float, ...], first: int) -> tuple[list[Examples], list[int]]:
-        seeds = [first + i for i in range(len(sizes))]
-        parts = [
-            simulated(int(events * size), day, on_progress)
-            for size, day in zip(sizes, seeds, strict=True)
-        ]
-        return parts, seeds
+    def days(sizes: tuple[float, ...], first: int) -> Iterator[Examples]:
+        for i, size in enumerate(sizes):
+            on_step(f"simulating {'training' if first == seed else 'other'} days")
+            yield simulated(int(events * size), first + i, on_progress)
 
-    trained, training_seeds = days(_TRAINING, seed)
-    halves = [split_by_time(day, _EARLY) for day in trained]
-    training = joined([early for early, _ in halves])
-    others, validation_seeds = days(_VALIDATION, seed + len(_TRAINING))
-    later, validation = joined([late for _, late in halves]), joined(others)
-    estimator = train(training, seed)
+    halves = [split_by_time(day, _EARLY) for day in days(_TRAINING, seed)]
+    training = without(joined([early for early, _ in halves]), hold_out)
+    later = joined([late for _, late in halves])
+    del halves
+    estimators = train_all(training, seed, hold_out_each, on_step)
 
-    def score(examples: Examples) -> Scores:
-        return predict(estimator, examples.features)
+    def scored(day: Examples) -> Day:
+        raw = {name: raw_scores(one, day.features) for name, one in estimators.items()}
+        return Day(day._replace(features=np.empty((len(day.kind), 0))), raw)
 
-    threshold = choose_threshold(score(validation), validation, false_positive_rate)
-    tested, test_seeds = days(_TESTS, seed + _TEST_SEEDS)
-    test = joined(tested)
+    validated = [scored(day) for day in days(_VALIDATION, seed + len(_TRAINING))]
+    tested = [scored(day) for day in days(_TESTS, seed + _TEST_SEEDS)]
+    on_step("evaluating")
+    validation, test = one_day(validated), one_day(tested)
+    trained = finished(estimators[ALL], ALL, validation, wanted, hold_out)
+    score = probability(test.raw[ALL], trained.calibration)
+    figures = evaluate(test.examples, score, trained.threshold, seed)
     card = Card(
-        name=name,
-        version=version,
-        features_digest=features_digest(),
-        features=list(NAMES),
-        threshold=threshold,
-        libraries={
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scikit-learn": sklearn.__version__,
-            "skops": skops.__version__,
-        },
+        **described(wanted, trained),
         data={
+            "source": "simulator",
             "events_of_ordinary_day": events,
-            "false_positive_rate": false_positive_rate,
+            "false_positive_rate": wanted.false_positive_rate,
             "split": _SPLIT,
-            "training": {"seeds": training_seeds, "views": len(training.kind)},
-            "later": {"seeds": training_seeds, "views": len(later.kind)},
-            "validation": {
-                "seeds": validation_seeds,
-                "views": len(validation.kind),
+            "held_out": list(hold_out),
+            **{
+                part: {"seeds": list(range(first, first + n)), "views": views}
+                for part, first, n, views in (
+                    ("training", seed, len(_TRAINING), len(training.kind)),
+                    ("later", seed, len(_TRAINING), len(later.kind)),
+                    (
+                        "validation",
+                        seed + len(_TRAINING),
+                        len(_VALIDATION),
+                        len(validation.examples.kind),
+                    ),
+                    ("test", seed + _TEST_SEEDS, len(_TESTS), len(test.examples.kind)),
+                )
             },
-            "test": {"seeds": test_seeds, "views": len(test.kind)},
         },
         metrics={
-            "later": evaluate(later, score(later), threshold, seed),
-            "validation": evaluate(validation, score(validation), threshold, seed),
-            "tests": evaluate(test, score(test), threshold, seed),
-            "people_flagged_by_test_day": [
-                people_flagged(day, score(day), threshold) for day in tested
-            ],
+            "tests": figures,
+            "people_flagged": {
+                "later": people_flagged(later, trained.score(later.features), trained.threshold),
+                "test_days": [
+                    people_flagged(
+                        day.examples,
+                        probability(day.raw[ALL], trained.calibration),
+                        trained.threshold,
+                    )
+                    for day in tested
+                ],
+            },
+            **(
+                {"held_out": held_out(estimators, validation, test, wanted)}
+                if hold_out_each
+                else {}
+            ),
         },
-        reference=references(NAMES, training.features, score(training)),
+        reference=references(NAMES, training.features, trained.score(training.features)),
     )
-    save_model(registry / name, estimator, card, card_text(card))
+    save(card, trained, wanted.registry)
+    save_plots(
+        wanted.registry / wanted.name,
+        test.examples,
+        score,
+        trained.threshold,
+        figures["calibration"]["bins"],
+    )
     return card

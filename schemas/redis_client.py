@@ -1,5 +1,6 @@
 """Clients for a Redis URL, which give up in time: to try again is for who has a breaker."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from schemas.redis_url import RedisUrl
@@ -46,7 +47,8 @@ def connect(url: str, timeout_s: float) -> "Redis | RedisCluster":
             )
             for host, port in found.servers
         ]
-        return RedisCluster(startup_nodes=nodes, retry=once, **_CLUSTER, **options)
+        # The names in the URL outlive the addresses that the nodes have today.
+        return RedisCluster(startup_nodes=nodes, retry=once, dynamic_startup_nodes=False, **options)
     ((host, port),) = found.servers
     return Redis(host, port, retry=once, **options)
 
@@ -75,26 +77,23 @@ def connect_async(url: str, timeout_s: float) -> "AsyncRedis | AsyncRedisCluster
         return master
     if found.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in found.servers]
-        return RedisCluster(startup_nodes=nodes, retry=once, **_CLUSTER, **options)
+        # The names in the URL outlive the addresses that the nodes have today.
+        return RedisCluster(startup_nodes=nodes, retry=once, dynamic_startup_nodes=False, **options)
     ((host, port),) = found.servers
     return Redis(host=host, port=port, retry=once, **options)
 
 
 async def close_async(client: "AsyncRedis | AsyncRedisCluster") -> None:
     """Closes its connections; used again, it asks anew who is master, or how a Cluster is cut."""
+    from redis import RedisError
     from redis.asyncio.sentinel import SentinelConnectionPool
 
-    await client.aclose()
     pool = getattr(client, "connection_pool", None)
+    with suppress(RedisError):  # a server that hangs does not take leave
+        await client.aclose()
     if isinstance(pool, SentinelConnectionPool):
-        await pool.sentinel_manager.aclose()
-
-
-_CLUSTER: dict[str, Any] = {
-    "require_full_coverage": False,
-    # The names in the URL outlive the addresses that nodes have today.
-    "dynamic_startup_nodes": False,
-}
+        with suppress(RedisError):
+            await pool.sentinel_manager.aclose()
 
 
 def _limits(timeout_s: float) -> dict[str, Any]:

@@ -135,4 +135,6 @@ def _query(text: str, kind: str, tls: bool) -> tuple[dict[str, Any], dict[str, s
         else:
             known = ", ".join((*_TLS, *_SENTINEL))
             raise ValueError(f"unknown option {name!r} in VIEWLEDGER_REDIS; known: {known}")
+    if "ssl_keyfile" in options and "ssl_certfile" not in options:
+        raise ValueError("option 'ssl_keyfile' in VIEWLEDGER_REDIS needs 'ssl_certfile'")
     return options, login

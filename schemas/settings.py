@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.kafka_url import KafkaUrl
+from schemas.redis_url import RedisUrl
 from schemas.seal_keys import parse_keys
 
 Service = Literal["kafka", "clickhouse", "postgres", "redis"]
@@ -42,7 +43,11 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host:port/database?sslmode=…",
     )
     redis: str | None = Field(
-        None, pattern="^rediss?://", description="redis(s)://user:password@host:port/0"
+        None,
+        pattern=r"^rediss?(\+sentinel|\+cluster)?://",
+        description="redis(s)://user:password@host:port/0,"
+        " redis(s)+sentinel://user:password@host:port,host:port/name/0 or"
+        " redis(s)+cluster://user:password@host:port,host:port",
     )
 
     partitions: int = Field(4, ge=1, le=1024, description="of every topic; fixed once created")
@@ -169,6 +174,13 @@ class Settings(BaseSettings):
     def _check_kafka(cls, url: str | None) -> str | None:
         if url is not None:
             KafkaUrl.parse(url)
+        return url
+
+    @field_validator("redis")
+    @classmethod
+    def _check_redis(cls, url: str | None) -> str | None:
+        if url is not None:
+            RedisUrl.parse(url)
         return url
 
     @property

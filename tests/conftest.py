@@ -12,15 +12,23 @@ from schemas.settings import Settings, settings
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+_LONG = ("faults", "services")
+"""Marks of long tests, the longest first."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seeds", type=int, default=3, help="how many seeds the fault tests run")
+    parser.addoption("--seeds", type=int, default=1, help="how many seeds the fault tests run")
     parser.addoption("--seed", type=int, default=None, help="run the fault tests with this seed")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     # Packed bytes hold the time they were packed at: tests had another name in every process.
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The long ones first, so that no worker is left alone with one of them in the end.
+    items.sort(key=lambda item: [not item.get_closest_marker(name) for name in _LONG])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -42,15 +50,9 @@ def _no_settings_from_outside() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of running services with topics and migrations, without workers."""
-    from pipeline.embedded.stack import start_services, stop
-    from pipeline.topics import ensure_topics
-    from sinks.migrate import migrate_up
+    from support.stacks import running
 
-    found = Settings(data=tmp_path_factory.mktemp("stack"), workers=2, collector_timeout_s=4)
-    try:
-        start_services(found)
-        ensure_topics(found)
-        migrate_up(found)
+    with running(
+        Settings(data=tmp_path_factory.mktemp("stack"), workers=2, collector_timeout_s=4)
+    ) as found:
         yield found
-    finally:
-        stop(found)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from pipeline.cli import models_train
 from pipeline.cli.problems import Problem
 
 if TYPE_CHECKING:
+    from models.ranking import RankingModel
     from models.registry import Model
 
 models = typer.Typer(
@@ -19,66 +21,20 @@ models = typer.Typer(
 
 
 @models.command()
-def train(
-    seed: Annotated[int, typer.Option(min=0, help="Of simulator and training.")] = 1,
-    events: Annotated[
-        int,
-        typer.Option(
-            min=20_000, max=5_000_000, help="Events of an ordinary simulated day; there are 28."
-        ),
-    ] = 100_000,
-    name: Annotated[str, typer.Option(help="What the model is called.")] = "champion",
-    version: Annotated[
-        str | None, typer.Option(help="What verdicts call it. [default: name and seed]")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of models. [default: that of this package]")
-    ] = None,
-    false_positives: Annotated[
-        float, typer.Option(min=0.0001, max=0.2, help="Share of people's views it may flag.")
-    ] = 0.005,
-) -> None:
-    """Train a model on simulated traffic, test it on other traffic, and save it with its card."""
-    from models.registry import REGISTRY
-    from pipeline.cli.progress import events_bar
-    from pipeline.train import train_model, volume
-
-    with events_bar() as bar:
-        task = bar.add_task("simulating", total=volume(events))
-        try:
-            made = train_model(
-                name,
-                version or f"{name}-{seed}",
-                seed,
-                events,
-                false_positives,
-                out or REGISTRY,
-                lambda done: bar.advance(task, done),
-            )
-        except OSError as error:
-            raise Problem(f"cannot write {error.filename}: {error.strerror}") from None
-        except ValueError as error:
-            raise Problem(f"no model: {error}; try more --events or --false-positives") from None
-    tests = made.metrics["tests"]
-    caught, flagged = tests["bots_caught_by_model"], tests["people_flagged_by_model"]
-    typer.echo(f"{made.version} in {(out or REGISTRY) / name}")
-    typer.echo(f"catches {caught['rate']:.1%} of bots' payable views that lists let through")
-    typer.echo(f"flags {flagged['rate']:.2%} of people's payable views")
-
-
-@models.command()
 def card(
-    name: Annotated[str, typer.Argument(help="Name of a model in the registry.")] = "champion",
+    name: Annotated[
+        str, typer.Argument(help="A model of the registry, or the folder of one.")
+    ] = "champion",
 ) -> None:
     """Print the card of a model: data, figures, threshold."""
-    from models.card import card_text
-    from models.registry import ModelError, load_model
+    from models.registry import REGISTRY
 
+    folder = Path(name) if _is_folder(name) else REGISTRY / name
     try:
-        found = load_model(name)
-    except ModelError as error:
-        raise Problem(str(error)) from None
-    typer.echo(card_text(found.card), nl=False)
+        typer.echo((folder / "card.md").read_text(), nl=False)
+    except OSError:
+        known = sorted(path.parent.name for path in REGISTRY.glob("*/card.md"))
+        raise Problem(f"no card of {name!r}; there is {', '.join(known) or 'none'}") from None
 
 
 @models.command()
@@ -161,18 +117,26 @@ def evaluate(
     typer.echo(json.dumps(found, indent=2) if as_json else as_text(found))
 
 
-def _loaded(name: str) -> "Model":
+def _loaded(name: str) -> "Model | RankingModel":
+    from models.ranking import is_ranking_model, load_ranking_model
     from models.registry import REGISTRY, ModelError, load_model
 
-    folder = Path(name)
     try:
-        if folder.is_dir() and folder.name != name:
+        if _is_folder(name):
+            folder = Path(name)
+            if is_ranking_model(folder):
+                return load_ranking_model(folder)
             return load_model(folder.resolve().name, folder.resolve().parent)
         return load_model(name, REGISTRY)
     except ModelError as error:
         raise Problem(str(error)) from None
 
 
+def _is_folder(name: str) -> bool:
+    return Path(name).is_dir() and Path(name).name != name
+
+
 def register(app: typer.Typer) -> None:
     """Adds the group."""
+    models_train.register(models)
     app.add_typer(models, name="models")

@@ -2,6 +2,8 @@
 
 What comes in while Redis is asked goes with the next question, so there is one at a time, and
 little to pay per request under load. While Redis is gone each collector counts for itself.
+All buckets share a hash tag: a request takes from several or from none, and a Cluster does
+that only within one slot.
 """
 
 import asyncio
@@ -13,13 +15,12 @@ from ipaddress import IPv6Address
 from typing import NamedTuple, Self
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from pipeline.collector.buckets import SCRIPT, Bucket, LocalBuckets, Spend
 from pipeline.collector.keyring import Key
 from pipeline.collector.seal_keys import collector_keys
 from schemas.metrics import QUOTA_LOCAL
+from schemas.redis_client import close_async, connect_async
 from schemas.settings import Settings
 from sinks.sealing import first_key
 
@@ -28,7 +29,8 @@ log = structlog.get_logger()
 _RETRY_S = 3.0
 _TURN = 500
 """Spends of one question: Redis answers nobody else while it runs a script."""
-_PROBE = Spend((Bucket("viewledger:quota:probe", 10**9),), 1)
+_NAMES = "viewledger:{quota}:"
+_PROBE = Spend((Bucket(f"{_NAMES}probe", 10**9),), 1)
 """Writes, as a Redis that is full or a replica cannot."""
 
 
@@ -47,8 +49,7 @@ class Quota:
         self._per_key = settings.key_events_per_minute
         self._per_address = settings.address_events_per_minute
         self._timeout_s = settings.redis_timeout_ms / 1000
-        self._redis = Redis.from_url(url, retry=None)
-        self._script = self._redis.register_script(SCRIPT)
+        self._redis = connect_async(url, self._timeout_s)
         self._local = LocalBuckets()
         self._waiting: list[_Waiting] = []
         self._asking: asyncio.Task[None] | None = None
@@ -87,16 +88,14 @@ class Quota:
         for task in (self._asking, self._healing):
             if task is not None:
                 task.cancel()
-        await self._redis.aclose()
+        await close_async(self._redis)
 
     def _buckets(self, key: Key, address: str | None) -> tuple[Bucket, ...]:
-        of_key = Bucket(
-            f"viewledger:quota:key:{key.key_id}", key.events_per_minute or self._per_key
-        )
+        of_key = Bucket(f"{_NAMES}key:{key.key_id}", key.events_per_minute or self._per_key)
         if key.kind == "secret" or address is None:
             return (of_key,)
         digest = hashlib.blake2b(_network(address), digest_size=12, key=self._pepper).hexdigest()
-        return (of_key, Bucket(f"viewledger:quota:address:{digest}", self._per_address))
+        return (of_key, Bucket(f"{_NAMES}address:{digest}", self._per_address))
 
     async def _ask_for_all(self) -> None:
         turn: list[_Waiting] = []
@@ -130,7 +129,8 @@ class Quota:
             numbers += (spend.events, len(spend.buckets))
             numbers += (bucket.size for bucket in spend.buckets)
         async with asyncio.timeout(self._timeout_s):
-            micros: list[int] = await self._script(keys=names, args=numbers)
+            # The script goes along: the server that is master today may not know it.
+            micros: list[int] = await self._redis.eval(SCRIPT, len(names), *names, *numbers)
         return [each / 1e6 for each in micros]
 
     async def _heal(self) -> None:
@@ -138,8 +138,10 @@ class Quota:
         while True:
             await asyncio.sleep(_RETRY_S)
             try:
+                await close_async(self._redis)  # another server may be master by now
                 await self._ask_redis([_PROBE])
-            except (RedisError, OSError):  # TimeoutError is one of the latter
+            except Exception as error:
+                log.debug("Redis is still away", error=type(error).__name__)
                 continue
             break
         log.info("quotas are counted in Redis again")

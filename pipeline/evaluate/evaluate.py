@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.engine.view import columns_of_batch
-from models.features import new_engine
 from models.figures import figures
 from models.protocol import Labelled, Mode, Which, first_of_each, fit, score
+from models.ranking import RankingModel
 from models.registry import Model
 from pipeline.cli.problems import Problem
 from pipeline.evaluate.read import File, read_file
+from pipeline.evaluate.stream import stream_features
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 class Asked(NamedTuple):
     """What to evaluate, and how."""
 
-    model: Model | None
+    model: Model | RankingModel | None
     """A trained model, or None to train one on `fit`."""
     fit: list[Path]
     data: Path
@@ -50,7 +50,13 @@ def evaluate_files(asked: Asked) -> dict[str, Any]:
     data = read(asked.data)
     warm = [read(path) for path in asked.warm]
     trained = [read(path).events for path in asked.fit]
-    if asked.model:
+    if isinstance(asked.model, RankingModel):
+        if asked.model.adapter != asked.adapter:
+            raise Problem(f"{asked.model.version} ranks files of --adapter {asked.model.adapter}")
+        earlier = _earlier([file.events for file in warm], data.events)
+        scores = score(asked.model.fitted, data.events, earlier)
+        warmed = sum(file.n for file in earlier)
+    elif asked.model:
         scores = _by_model(asked.model, asked.adapter, data, warm)
         warmed = sum(file.events.n for file in warm)
     else:
@@ -119,9 +125,8 @@ def _counting(asked: Asked, data: Labelled, trained: list[Labelled]) -> npt.NDAr
 
 
 def _by_model(model: Model, adapter: str, data: File, warm: list[File]) -> Floats:
-    engine = new_engine()
-    for file in [*sorted(warm, key=lambda file: int(file.batch.log_time[0])), data]:
-        features = engine.observe(columns_of_batch(file.batch))
-    bot = model.predict(features).astype(np.float64)
+    earlier = sorted(warm, key=lambda file: int(file.batch.log_time[0]))
+    features = stream_features(file.batch for file in [*earlier, data])
+    bot = model.predict(features[-1]).astype(np.float64)
     # Who installs the app looks least like a bot.
     return -bot if adapter == "talkingdata" else bot

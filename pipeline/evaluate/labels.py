@@ -18,6 +18,8 @@ class Told(NamedTuple):
 
     positive: bool
     attributes: tuple[float, ...] = ()
+    kind: str = ""
+    """Who made it, of views."""
 
 
 def talkingdata_labels(path: Path, lines: Iterator[bytes]) -> Iterator[tuple[int, Told]]:

@@ -36,6 +36,9 @@ class File(NamedTuple):
     events: Labelled
     batch: Batch
     """The same as the stream has them."""
+    made_by: npt.NDArray[np.str_]
+    """Who made each, as the labels of views say it; else `positive` and `negative`."""
+    campaign_ids: list[str]
 
 
 def read_file(adapter: str, path: Path, labels: list[Path]) -> File:
@@ -55,10 +58,8 @@ def read_file(adapter: str, path: Path, labels: list[Path]) -> File:
         raise Problem(f"{path}: none of its lines is a valid event of view/1; is --adapter right?")
     if adapter == "view":
         made_by = view_labels(labels)
-        told = [
-            Told(made_by[view.event_id] != HUMAN) if view.event_id in made_by else None
-            for _, view in found
-        ]
+        kinds = [made_by.get(view.event_id) for _, view in found]
+        told = [None if kind is None else Told(kind != HUMAN, kind=kind) for kind in kinds]
     else:
         beside = dict(_BESIDE[adapter](path, read_lines(path)))
         told = [beside[number] for number, _ in found]
@@ -75,7 +76,12 @@ def read_file(adapter: str, path: Path, labels: list[Path]) -> File:
         attributes={name: attributes[:, i] for i, name in enumerate(names)},
         encode=adapter == "talkingdata",
     )
-    return File(events, batch)
+    return File(
+        events,
+        batch,
+        np.array([one.kind or ("positive" if one.positive else "negative") for one in known]),
+        [view.campaign_id for view in views],
+    )
 
 
 def _views(adapter: str, path: Path) -> Iterator[tuple[int, View]]:

@@ -6,6 +6,7 @@ _ROWS = (
     ("ROC-AUC", "roc_auc"),
     ("PR-AUC", "pr_auc"),
     ("recall at 1 % false positives", "recall_at_1pct_fpr"),
+    ("recall at 0.1 % false positives", "recall_at_01pct_fpr"),
 )
 
 
@@ -24,5 +25,5 @@ def as_text(found: dict[str, Any]) -> str:
     for name, key in _ROWS:
         figure = found[key]
         interval = f"[{figure['low']:.3f}, {figure['high']:.3f}]"
-        lines.append(f"{name:<30} {figure['estimate']:.3f} {interval}")
+        lines.append(f"{name:<32} {figure['estimate']:.3f} {interval}")
     return "\n".join(lines)

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.stacks import running
 
-from pipeline.embedded.stack import start_services, stop
-from pipeline.topics import ensure_topics
 from schemas.settings import Settings
-from sinks.migrate import migrate_up
 
 
 @pytest.fixture
@@ -18,11 +16,5 @@ def services(tmp_path: Path) -> Iterator[Settings]:
         patch.setenv("VIEWLEDGER_BLOCK_ROWS", "500")
         patch.setenv("VIEWLEDGER_SNAPSHOT_SECONDS", "2")
         patch.setenv("VIEWLEDGER_STALL_SECONDS", "30")
-        found = Settings(data=tmp_path / "data", workers=2)
-        try:
-            start_services(found)
-            ensure_topics(found)
-            migrate_up(found)
+        with running(Settings(data=tmp_path / "data", workers=2)) as found:
             yield found
-        finally:
-            stop(found)

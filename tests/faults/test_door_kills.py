@@ -14,19 +14,18 @@ from support.door import Keys
 from support.door_chaos import Clients, DoorChaos
 from support.door_client import BAD_EACH, BATCH, Plan
 from support.own_collector import WORKER, frozen, own_collector, until
+from support.stacks import running
 
 from pipeline.collector.endpoint import collector_url
 from pipeline.collector.seal_keys import collector_keys
 from pipeline.drain import drain
-from pipeline.embedded.stack import start_services, start_workers, stop
+from pipeline.embedded.stack import start_workers
 from pipeline.offsets import topic_ranges
-from pipeline.topics import ensure_topics
 from schemas.settings import Settings
 from schemas.topics import RAW
 from sinks import clickhouse, postgres
 from sinks.api_keys import create_key
 from sinks.catalogue import import_campaigns, import_promoters
-from sinks.migrate import migrate_up
 from sinks.reconcile import reconcile
 
 PER_SECOND = 100
@@ -52,17 +51,12 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         "c-1,EUR,1000,1000000000000,2020-01-01T00:00:00Z,2100-01-01T00:00:00Z,active\n"
     )
     promoters.write_text("promoter_id,status\np-1,active\n")
-    try:
-        start_services(found)
-        ensure_topics(found)
-        migrate_up(found)
+    with running(found):
         with postgres.connect(found) as connection:
             import_campaigns(connection, campaigns)
             import_promoters(connection, promoters)
         start_workers(found)
         yield found
-    finally:
-        stop(found)
 
 
 @pytest.fixture(scope="module")

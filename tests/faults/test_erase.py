@@ -83,6 +83,7 @@ class Known(NamedTuple):
     report: Report
     stays: list[tuple[Any, ...]]
     others: list[tuple[Any, ...]]
+    """As text: features are NaN, which is not equal to itself."""
 
 
 def known(settings: Settings, client: Client, viewer: str) -> Known:
@@ -96,7 +97,7 @@ def known(settings: Settings, client: Client, viewer: str) -> Known:
         list(client.query(f"SELECT {stays} FROM views {order}").result_rows),
         list(
             client.query(
-                "SELECT * FROM views WHERE viewer_id NOT LIKE 'erased-%'"
+                "SELECT toString(tuple(*)) FROM views WHERE viewer_id NOT LIKE 'erased-%'"
                 f" AND viewer_id != '{viewer}' {order}"
             ).result_rows
         ),

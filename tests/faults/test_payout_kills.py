@@ -20,8 +20,9 @@ from support.finance_child import FEES_BP, RATES, keep_booking, views_at
 from support.ledger import name, new_partition
 from support.payees import key
 from support.payouts import PAYER, earn, money, new_campaign, new_promoter
+from support.stacks import kill
 
-from pipeline.embedded.stack import start_services, stop
+from pipeline.embedded.stack import start_services
 from schemas.money import to_micros
 from schemas.seal_keys import Keys, parse_keys
 from schemas.settings import Settings
@@ -59,7 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         start_services(found)
         yield found
     finally:
-        stop(found)
+        kill(found)
 
 
 @pytest.fixture

@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 from support.events import encode
+from support.stacks import running
 from typer.testing import CliRunner, Result
 
 from pipeline.cli.main import app
 from pipeline.drain import drain
-from pipeline.embedded.stack import start_services, start_workers, stop
-from pipeline.topics import ensure_topics
+from pipeline.embedded.stack import start_workers
 from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings, settings
 from schemas.topics import RAW
-from sinks.migrate import migrate_up
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 TALKINGDATA = DATA / "talkingdata-2017-11-07T1131.csv.gz"
@@ -33,15 +32,10 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         patch.setenv("VIEWLEDGER_DATA", str(tmp_path_factory.mktemp("road")))
         settings.cache_clear()
         found = settings()
-        try:
-            start_services(found)
-            ensure_topics(found)
-            migrate_up(found)
+        with running(found):
             start_workers(found)
             yield found
-        finally:
-            stop(found)
-            settings.cache_clear()
+        settings.cache_clear()
 
 
 def run(*arguments: object, code: int = 0) -> Result:

@@ -4,21 +4,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from numpy.testing import assert_array_equal
 
-from models.registry import load_model
-from pipeline.cli.main import app
+from models.registry import Card, load_model
 from pipeline.train import train_model, volume
+from pipeline.train_wanted import Wanted
 from pipeline.training_data import simulated
+
+PLOTS = {"roc.png", "pr.png", "calibration.png", "scores.png", "threshold.png"}
+
+
+def wanted(folder: Path, **other: object) -> Wanted:
+    return Wanted("tiny", "tiny-7", 7, 0.01, folder)._replace(**other)
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("registry")
     done: list[int] = []
-    train_model("tiny", "tiny-7", 7, 800, 0.01, folder, done.append)
+    steps: list[str] = []
+    train_model(wanted(folder), 800, True, done.append, steps.append)
     assert sum(done) == volume(800)
+    assert {"training", "training without promoter farm", "evaluating"} <= set(steps)
     return folder
+
+
+@pytest.fixture
+def card(registry: Path) -> Card:
+    return load_model("tiny", registry).card
 
 
 def test_a_trained_model_judges(registry: Path) -> None:
@@ -28,21 +41,72 @@ def test_a_trained_model_judges(registry: Path) -> None:
     assert score[~day.human].mean() > score[day.human].mean() + 0.2
 
 
+def test_its_score_is_a_probability(card: Card) -> None:
+    assert card.calibration != (1.0, 0.0)
+    assert card.metrics["tests"]["calibration"]["expected_error"] < 0.08
+
+
 def test_the_card_names_what_was_missed(registry: Path) -> None:
     text = (registry / "tiny" / "card.md").read_text()
     assert text.startswith("# tiny-7\n")
     assert "| slow distributed |" in text
-    assert "paid views that are bots'" in text
+    assert "| youtube |" in text
+    assert "money leaked" in text
+    assert "whole promoters were drawn" in text
 
 
-def test_parts_share_no_day(registry: Path) -> None:
-    data = load_model("tiny", registry).card.data
-    parts = [set(data[part]["seeds"]) for part in ("training", "validation", "test")]
+def test_the_plots_are_there_and_small(registry: Path) -> None:
+    sizes = {path.name: path.stat().st_size for path in (registry / "tiny").glob("*.png")}
+    assert sizes.keys() == PLOTS
+    assert max(sizes.values()) < 40_000
+    text = (registry / "tiny" / "card.md").read_text()
+    assert all(f"({name})" in text for name in PLOTS)
+
+
+def test_parts_share_no_day(card: Card) -> None:
+    parts = [set(card.data[part]["seeds"]) for part in ("training", "validation", "test")]
     assert len(set.union(*parts)) == sum(map(len, parts))
 
 
-def test_the_card_says_how_features_were_spread(registry: Path) -> None:
-    card = load_model("tiny", registry).card
+def test_every_kind_was_held_out_once(card: Card) -> None:
+    held_out = card.metrics["held_out"]
+    assert {"promoter_farm", "slow_distributed", "cookie_reset"} <= held_out.keys()
+    found = held_out["emulator_farm"]
+    assert found["seen"]["caught"]["n"] == found["held_out"]["caught"]["n"] > 0
+    assert found["seen"]["caught"]["rate"] <= found["seen"]["at_1pct"]["rate"]
+    seen, unseen = (
+        np.mean([kind[which]["at_1pct"]["rate"] for kind in held_out.values()])
+        for which in ("seen", "held_out")
+    )
+    assert unseen < seen
+
+
+def test_a_model_that_was_not_shown_a_kind_finds_less_of_it(registry: Path, tmp_path: Path) -> None:
+    blind = train_model(wanted(tmp_path, hold_out=("emulator_farm", "cookie_reset")), 800)
+    seen = load_model("tiny", registry).card
+    caught = [
+        one.metrics["tests"]["by_kind"]["emulator_farm"]["caught_by_model"]["rate"]
+        for one in (blind, seen)
+    ]
+    assert caught[0] < caught[1]
+    assert (
+        "Not shown in training: emulator farm, cookie reset"
+        in (tmp_path / "tiny" / "card.md").read_text()
+    )
+
+
+def test_the_same_seed_gives_the_same_model(registry: Path, tmp_path: Path) -> None:
+    train_model(wanted(tmp_path), 800)
+    day = simulated(2_000, 99)
+    first, second = (load_model("tiny", folder) for folder in (registry, tmp_path))
+    assert_array_equal(first.predict(day.features), second.predict(day.features))
+    assert first.threshold == second.threshold
+    assert first.card.metrics["tests"] == second.card.metrics["tests"]
+    for name in PLOTS:
+        assert (registry / "tiny" / name).read_bytes() == (tmp_path / "tiny" / name).read_bytes()
+
+
+def test_the_card_says_how_features_were_spread(card: Card) -> None:
     assert set(card.reference) == {*card.features, "score"}
     watched = card.reference["watch_s"]
     assert 5 < len(watched.edges) < 10
@@ -54,12 +118,7 @@ def test_training_sees_what_the_stream_accepts() -> None:
     assert 4_500 < len(day.kind) < 5_000
     assert "malformed" not in day.kind
     assert (np.diff(day.log_time) >= 0).all()
-
-
-def test_card_command() -> None:
-    result = CliRunner().invoke(app, ["models", "card"])
-    assert result.exit_code == 0
-    assert result.stdout.startswith("# champion")
-    wrong = CliRunner().invoke(app, ["models", "card", "nobody"])
-    assert wrong.exit_code == 1
-    assert "there is champion" in str(wrong.exception)
+    assert set(day.platform) == {"tiktok", "instagram", "youtube", "web"}
+    assert (day.rate_micros > 0).all()
+    other = simulated(5_000, 4)
+    assert not np.isin(day.promoter, other.promoter).any()

@@ -123,6 +123,7 @@ def test_any_password_can_be_written(user: str, password: str, kind: str) -> Non
         ("redis+cluster://:hunter2@one/1", "only the database 0"),
         ("redis+cluster://:hunter2@one/main", "only the database 0"),
         ("rediss://one?ssl_ca_certs=/no/such.pem", "'ssl_ca_certs'.*no file '/no/such.pem'"),
+        (f"rediss://one?ssl_keyfile={__file__}", "'ssl_keyfile'.*'ssl_certfile'"),
         ("rediss://one?ssl_check_hostname=no", "'ssl_check_hostname'.*true, false"),
         ("rediss://one?ssl_cert_reqs=hunter2", "'ssl_cert_reqs'.*required, optional, none"),
         ("redis://one?ssl_ca_certs=x", "'ssl_ca_certs'.*rediss"),

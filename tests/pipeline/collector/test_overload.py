@@ -4,8 +4,9 @@ import json
 import socket
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -32,17 +33,13 @@ def test_memory_is_bounded_while_kafka_hangs(stack: Settings, keys: Keys, tmp_pa
         until(lambda: mine.status("/readyz") == 200)
         for body in bodies[:5]:
             assert send_as_server(mine.url, keys, body).status_code == 202
-        before = most = mine.rss_mb()
-        done = threading.Event()
-
-        def look() -> None:
-            nonlocal most
-            while not done.wait(0.02):
-                most = max(most, mine.rss_mb())
-
-        looking = threading.Thread(target=look)
-        looking.start()
-        with httpx.Client(timeout=60) as client, frozen(stack, "kafka"):
+        # A connection that is kept may be closed, for it was idle, while a request is sent on it.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with (
+            watched(mine.rss_mb) as memory,
+            httpx.Client(timeout=60, limits=limits) as client,
+            frozen(stack, "kafka"),
+        ):
 
             def send(body: bytes) -> str:
                 headers = signed(keys.server, body)
@@ -53,14 +50,31 @@ def test_memory_is_bounded_while_kafka_hangs(stack: Settings, keys: Keys, tmp_pa
 
             with ThreadPoolExecutor(64) as pool:
                 reasons = Counter(pool.map(send, bodies))
-        done.set()
-        looking.join()
+        before, most = memory[0], max(memory)
         print(f"{before:.0f} MiB, at most {most:.0f} MiB; {dict(reasons)}")
         assert reasons["overloaded"] > 0
         assert most - before < SWELL * MEMORY_MB
         until(lambda: mine.status("/readyz") == 200)
         assert send_as_server(mine.url, keys, bodies[0]).status_code == 202
         assert mine.metric("viewledger_collector_bytes") == 0
+
+
+@contextmanager
+def watched(look: Callable[[], float]) -> Iterator[list[float]]:
+    """What `look` gives, again and again while this is entered."""
+    found, done = [look()], threading.Event()
+
+    def again() -> None:
+        while not done.wait(0.02):
+            found.append(look())
+
+    thread = threading.Thread(target=again)
+    thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_a_key_that_piles_up_leaves_room_for_the_others(

@@ -2,14 +2,16 @@ import asyncio
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
+from support.redis_servers import HOST, QUOTED, cluster, failover, hand_over, replicated
 
 from pipeline.collector import quota as quota_module
 from pipeline.collector.keyring import Key
@@ -171,7 +173,7 @@ def test_redis_gets_no_address(own: Running) -> None:
 
     asyncio.run(run())
     names = own.names()
-    assert len([name for name in names if name.startswith("viewledger:quota:address:")]) == 2
+    assert len([name for name in names if name.startswith("viewledger:{quota}:address:")]) == 2
     assert not any(part in "".join(names) for part in ("192.0", "c0000201", "2001", "20010db8"))
     with redis.Redis.from_url(own.url) as client:
         assert all(0 < client.ttl(name) <= 60 for name in names)
@@ -208,7 +210,7 @@ def test_without_redis_it_counts_here_and_goes_back(
             await until_shared()
             newer = key("secret")
             assert await waits(quota, (newer, None, 20), (newer, None, 20)) == [False, True]
-            assert f"viewledger:quota:key:{newer.key_id}" in own.names()
+            assert "viewledger:{quota}:key:" + newer.key_id in own.names()
 
     asyncio.run(run())
 
@@ -231,6 +233,50 @@ def test_a_redis_that_cannot_be_written_counts_as_gone(
                 await until_shared()
 
         asyncio.run(run())
+
+
+@pytest.mark.services
+def test_in_a_cluster_a_request_takes_from_all_of_its_quotas_or_from_none(tmp_path: Path) -> None:
+    async def run(url: str) -> None:
+        async with opened(url) as quota:
+            pages = [key() for _ in range(20)]
+            for i, page in enumerate(pages):
+                address = f"192.0.2.{i}"
+                assert await waits(quota, *[(page, address, 5)] * 2) == [False, True]
+                # What was refused took nothing of the key.
+                assert await waits(quota, (page, None, 15), (page, None, 1)) == [False, True]
+            together = (quota.spend(key("secret"), None, 20) for _ in range(50))
+            assert await asyncio.gather(*together) == [None] * 50
+            assert not is_local()
+
+    with cluster(tmp_path / "cluster") as nodes:
+        asyncio.run(run(f"redis+cluster://me:{QUOTED}@{HOST}:{nodes[1].port}"))
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("how", ["killed", "handed over"])
+def test_after_a_failover_the_promoted_replica_counts(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota_module, "_RETRY_S", 0.1)
+    patient = FEW.model_copy(update={"redis_timeout_ms": 20_000})
+
+    async def run(url: str, fail: Callable[[], None]) -> None:
+        async with opened(url, patient) as quota:
+            server = key("secret")
+            assert await quota.spend(server, None, 15) is None
+            replicated(servers[0])
+            fail()
+            assert await quota.spend(server, None, 5) is None
+            assert is_local()
+            await until_shared()
+            # It knows what the master was told.
+            assert await waits(quota, (server, None, 15), (server, None, 5)) == [True, False]
+
+    with failover(tmp_path) as servers:
+        url = f"redis+sentinel://:{QUOTED}@{HOST}:{servers[2].port}/main"
+        fail = servers[0].kill if how == "killed" else partial(hand_over, *servers)
+        asyncio.run(run(url, fail))
 
 
 def test_without_redis_from_the_start() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from pydantic import SecretStr
+from support.stores import empty_store
 
 from pipeline.collector.privacy import Privacy
 from pipeline.collector.salts import DAY_MS, Salts
@@ -21,14 +22,20 @@ KEY = SecretStr("a:" + new_key().partition(":")[2])
 ADDRESS = "84.128.1.1"
 
 
+@pytest.fixture(scope="module")
+def own(stack: Settings) -> Settings:
+    """A Postgres for these tests alone: no other collector could open what they seal."""
+    return empty_store(stack, "postgres").model_copy(update={"collector_keys": KEY})
+
+
 @pytest.fixture
-def shared(stack: Settings) -> Settings:
+def shared(own: Settings) -> Settings:
     """Settings of collectors that share a sealing key, and no salts from before."""
-    with psycopg.connect(stack.url("postgres"), autocommit=True) as owner:
+    with psycopg.connect(own.url("postgres"), autocommit=True) as owner:
         owner.execute("ALTER TABLE address_salts DISABLE TRIGGER check_day")
         owner.execute("DELETE FROM address_salts")
         owner.execute("ALTER TABLE address_salts ENABLE TRIGGER check_day")
-    return stack.model_copy(update={"collector_keys": KEY})
+    return own
 
 
 def today() -> int:

@@ -12,15 +12,14 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page
 from support.browser import Site, begin, near, play, serve, stored, told, until, wake_the_queue
+from support.stacks import running
 from typer.testing import CliRunner
 
 from pipeline.cli.main import app
 from pipeline.collector.endpoint import collector_url
 from pipeline.drain import drain
-from pipeline.embedded.stack import start_services, start_workers, stop, stop_workers
-from pipeline.topics import ensure_topics
+from pipeline.embedded.stack import start_workers, stop_workers
 from schemas.settings import Settings, settings
-from sinks.migrate import migrate_up
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 
@@ -41,10 +40,7 @@ def door(bundle: Path, tmp_path: Path) -> Iterator[Door]:
         patch.setenv("VIEWLEDGER_DATA", str(tmp_path / "data"))
         settings.cache_clear()
         found = settings()
-        try:
-            start_services(found)
-            ensure_topics(found)
-            migrate_up(found)
+        with running(found):
             start_workers(found)
             catalogue(tmp_path / "catalogue.jsonl")
             for site in serve(Site):
@@ -52,9 +48,7 @@ def door(bundle: Path, tmp_path: Path) -> Iterator[Door]:
                 url = collector_url(found)
                 wait_until_known(url, site, key)
                 yield Door(found, site, url, key)
-        finally:
-            stop(found)
-            settings.cache_clear()
+        settings.cache_clear()
 
 
 def run(*arguments: str) -> str:

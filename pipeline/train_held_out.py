@@ -1,0 +1,89 @@
+"""What is found of a kind of bot by a model that was never shown it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.calibration import Floats, Trained, choose_threshold, finish
+from models.registry import probability
+from models.resampling import groups_of, share
+from models.training import HUMAN, Examples, joined, train
+from pipeline.train_wanted import Wanted, without
+
+_OF_EACH = 4
+"""Models that were not shown a kind are trained on one view of so many."""
+ALL = "all"
+"""The model that is saved; the others have the name of the kind that they were not shown."""
+_SMALL = "small"
+"""Shown all kinds, on as few views as those that were not shown one."""
+
+
+class Day(NamedTuple):
+    examples: Examples
+    """Without features: of all days they would not fit."""
+    raw: dict[str, Floats]
+    """Raw scores by model."""
+
+
+def train_all(
+    training: Examples, seed: int, hold_out_each: bool, on_step: Callable[[str], None]
+) -> dict[str, Any]:
+    """Models by name: the one that is saved, and those that were not shown a kind."""
+    on_step("training")
+    estimators = {ALL: train(training, seed)}
+    if hold_out_each:
+        some = training.where(np.arange(len(training.kind)) % _OF_EACH == 0)
+        estimators[_SMALL] = train(some, seed)
+        for kind in _kinds(training):
+            on_step(f"training without {kind.replace('_', ' ')}")
+            estimators[kind] = train(without(some, (kind,)), seed)
+    return estimators
+
+
+def _kinds(examples: Examples) -> list[str]:
+    """Kinds of bots that lists let through."""
+    return [str(kind) for kind in np.unique(examples.kind[examples.payable]) if kind != HUMAN]
+
+
+def one_day(days: list[Day]) -> Day:
+    """Several days as one."""
+    raw = {name: np.concatenate([day.raw[name] for day in days]) for name in days[0].raw}
+    return Day(joined([day.examples for day in days]), raw)
+
+
+def finished(
+    estimator: Any, name: str, validation: Day, wanted: Wanted, unseen: tuple[str, ...]
+) -> Trained:
+    """Calibrates a model by its raw scores of validation views of the kinds that it was shown."""
+    known = ~np.isin(validation.examples.kind, unseen)
+    return finish(
+        estimator,
+        validation.raw[name][known],
+        validation.examples.where(known),
+        wanted.false_positive_rate,
+    )
+
+
+def held_out(
+    estimators: dict[str, Any], validation: Day, test: Day, wanted: Wanted
+) -> dict[str, Any]:
+    """What is caught of each kind by the small model that was not shown it, and by the one that
+    was, at the threshold of either."""
+    groups = groups_of(test.examples, wanted.seed)
+
+    def caught(name: str, kind: str) -> dict[str, Any]:
+        unseen = (*wanted.hold_out, *([] if name == _SMALL else [kind]))
+        trained = finished(estimators[name], name, validation, wanted, unseen)
+        score = probability(test.raw[name], trained.calibration)
+        these = test.examples.payable & (test.examples.kind == kind)
+        at_1pct = choose_threshold(
+            probability(validation.raw[name], trained.calibration), validation.examples, 0.01
+        )
+        return {
+            "caught": share(score >= trained.threshold, these, groups.of, groups.times),
+            "at_1pct": share(score >= at_1pct, these, groups.of, groups.times),
+        }
+
+    kinds = [name for name in estimators if name not in (ALL, _SMALL)]
+    return {kind: {"seen": caught(_SMALL, kind), "held_out": caught(kind, kind)} for kind in kinds}

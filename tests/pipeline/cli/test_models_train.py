@@ -1,0 +1,204 @@
+"""`viewledger models train --data` and `card`, as typed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.ranking import load_ranking_model
+from models.registry import ModelError, load_model
+from pipeline.cli.main import app
+from pipeline.cli.problems import Problem
+from pipeline.simulate.simulate import simulate
+
+HEADER = "ip,app,device,os,channel,click_time,attributed_time,is_attributed\n"
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["models", *map(str, words)])
+
+
+def done(*words: object) -> str:
+    result = run(*words)
+    assert result.exit_code == 0, result.output or result.exception
+    return result.stdout
+
+
+def problem(*words: object) -> str:
+    result = run(*words)
+    assert isinstance(result.exception, Problem), result.output or result.exception
+    return str(result.exception)
+
+
+def card_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "card.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    folder = tmp_path_factory.mktemp("views")
+    events, labels, catalog = (folder / name for name in ("e.ndjson.gz", "l.csv", "c.jsonl"))
+    simulate(6_000, 1, events, labels, catalog)
+    return "--data", events, "--labels", labels, "--catalog", catalog
+
+
+@pytest.fixture(scope="module")
+def folder(views: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models")
+    said = done("train", *views, "--out", out, "--name", "mine", "--false-positives", "0.02")
+    assert "leaks " in said
+    assert "denies " in said
+    return out
+
+
+def test_a_model_of_files_of_views_judges(folder: Path, views: tuple[object, ...]) -> None:
+    model = load_model("mine", folder)
+    assert model.version == "mine-1"
+    found = json.loads(
+        done("evaluate", "--model", folder / "mine", *views[:4], "--adapter", "view", "--json")
+    )
+    assert found["model"] == "mine-1"
+    assert found["roc_auc"]["estimate"] > 0.85
+
+
+def test_its_card_is_of_a_split_by_time(folder: Path) -> None:
+    card = card_of(folder / "mine")
+    parts = [card["data"][part]["views"] for part in ("training", "validation", "test")]
+    assert np.array(parts) / sum(parts) == pytest.approx([0.6, 0.2, 0.2], abs=0.01)
+    assert card["data"]["rates"]
+    assert card["metrics"]["unseen_viewers"]["n"] < parts[2]
+    assert card["metrics"]["tests"]["views"] == parts[2]
+    assert "| youtube |" in done("card", folder / "mine")
+    assert (folder / "mine" / "threshold.png").stat().st_size < 40_000
+
+
+def test_views_of_campaigns_that_nobody_has_are_left_out(
+    folder: Path, views: tuple[object, ...], tmp_path: Path
+) -> None:
+    done("train", *views[:4], "--out", tmp_path, "--name", "mine", "--false-positives", "0.02")
+    cards = [card_of(one / "mine") for one in (folder, tmp_path)]
+    with_rates, without = (
+        sum(card["data"][part]["views"] for part in ("training", "validation", "test"))
+        for card in cards
+    )
+    assert with_rates < without
+    assert "every view is worth the same" in (tmp_path / "mine" / "card.md").read_text()
+    # The same views earn the same, so the shares of money are other ones.
+    money = [card["metrics"]["tests"]["money_denied"]["rate"] for card in cards]
+    assert money[0] != money[1]
+
+
+def test_a_kind_can_be_held_out(views: tuple[object, ...], tmp_path: Path) -> None:
+    words = *views, "--out", tmp_path, "--name", "blind", "--false-positives", "0.02"
+    done("train", *words, "--hold-out", "cookie_reset", "--hold-out", "emulator_farm")
+    card = card_of(tmp_path / "blind")
+    assert card["data"]["held_out"] == ["cookie_reset", "emulator_farm"]
+    found = card["metrics"]["not_shown"]["emulator_farm"]
+    assert 0 < found["rate"] < 0.99
+    assert f"| emulator farm | {found['n']:,} | {found['rate']:.2%} |" in done(
+        "card", tmp_path / "blind"
+    )
+    assert "no payable views of that kind" in problem("train", *words, "--hold-out", "farmer")
+
+
+def clicks(path: Path, n: int = 3_000) -> Path:
+    """Clicks of which those of few apps and of new devices are installs."""
+    rng = np.random.default_rng(1)
+    lines = [HEADER]
+    for i in range(n):
+        installs = rng.random() < 0.08
+        app_id = rng.integers(1, 4) if installs or rng.random() < 0.1 else 5
+        ip = rng.integers(5_000) if installs or rng.random() < 0.1 else i % 50
+        time = f"2017-11-07 11:{10 + i * 20 // n:02}:{i * 1_200 // n % 60:02}"
+        lines.append(f"{ip},{app_id},1,{i % 3},{i % 7},{time},,{int(installs)}\n")
+    path.write_text("".join(lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    out = tmp_path_factory.mktemp("ranking")
+    data = clicks(out / "clicks.csv")
+    said = done("train", "--data", data, "--adapter", "talkingdata", "--out", out, "--name", "td")
+    assert "a scorer refuses it" in said
+    return out / "td", data
+
+
+def test_a_model_of_clicks_ranks_clicks_and_nothing_else(ranked: tuple[Path, Path]) -> None:
+    folder, data = ranked
+    words = "evaluate", "--model", folder, "--data", data
+    found = json.loads(done(*words, "--adapter", "talkingdata", "--warm", data, "--json"))
+    assert found["model"] == "td-1"
+    assert found["roc_auc"]["estimate"] > 0.9
+    assert "ranks files of --adapter talkingdata" in problem(
+        *words[:3], "--data", edits(data.parent / "edits.ndjson"), "--adapter", "wikipedia"
+    )
+
+
+def edits(path: Path) -> Path:
+    edit = {"time": "2015-09-12T00:00:00Z", "channel": "#en", "namespace": "Main", "page": "p"}
+    path.write_text(json.dumps(edit | {"user": "u", "isRobot": True}))
+    return path
+
+
+def test_a_scorer_refuses_a_model_of_clicks(ranked: tuple[Path, Path]) -> None:
+    folder, _ = ranked
+    with pytest.raises(ModelError, match="trained on other features"):
+        load_model(folder.name, folder.parent)
+    assert "**A scorer refuses this model.**" in done("card", folder)
+
+
+def test_a_model_of_clicks_that_was_changed_is_refused(
+    ranked: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, _ = ranked
+    card = (folder / "card.json").read_bytes()
+    (tmp_path / "card.json").write_bytes(card)
+    (tmp_path / "model.skops").write_bytes((folder / "model.skops").read_bytes() + b"\0")
+    with pytest.raises(ModelError, match="not the file of its card"):
+        load_ranking_model(tmp_path)
+    other = json.loads(card) | {"features_digest": "talkingdata-0"}
+    (tmp_path / "card.json").write_text(json.dumps(other))
+    with pytest.raises(ModelError, match="trained on other features"):
+        load_ranking_model(tmp_path)
+    (tmp_path / "model.skops").unlink()
+    with pytest.raises(ModelError, match="No such file"):
+        load_ranking_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--data", "d"), "need --labels"),
+        (("--labels", "l"), "--labels are of view files"),
+        (("--catalog", "c"), "--catalog is of view files"),
+        (("--adapter", "wikipedia"), "--adapter wikipedia needs --data"),
+        (("--data", "d", "--adapter", "wikipedia"), "d: no such file"),
+        (("--data", "d", "--adapter", "wikipedia", "--hold-out", "x"), "say nothing of kinds"),
+        (("--data", "d", "--labels", "l", "--hold-out-each"), "--hold-out-each is for simulated"),
+        (("--data", "d", "--labels", "l", "--catalog", "c"), "c: no such file"),
+        (("--hold-out", "farmer"), "no such kind of bot; there are cookie_reset, crawler"),
+    ],
+)
+def test_what_does_not_go_together_says_so(words: tuple[str, ...], says: str) -> None:
+    assert says in problem("train", *words)
+
+
+def test_too_little_to_train_on_says_so(views: tuple[object, ...], tmp_path: Path) -> None:
+    words = "--data", edits(tmp_path / "e.ndjson"), "--adapter", "wikipedia", "--out", tmp_path
+    assert "0 of 0 events of the training part are positive; try more --data" in problem(
+        "train", *words
+    )
+    labels = tmp_path / "labels.csv"
+    labels.write_text(str(views[3].read_text()).replace("human", "crawler"))  # type: ignore[attr-defined]
+    said = problem("train", *views[:2], "--labels", labels, "--out", tmp_path)
+    assert "views of people and of bots" in said
+
+
+def test_the_card_of_the_package_and_of_nobody() -> None:
+    assert done("card").startswith("# champion")
+    assert "there is champion" in problem("card", "nobody")
