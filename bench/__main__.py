@@ -17,9 +17,9 @@ _PAGE = _HERE.parent / "docs" / "performance.md"
 
 STAGES = (
     *("read", "vanilla", "score", "restore", "store", "book", "book_pairs", "ledger", "draft"),
-    *("chain", "end_to_end", "latency", "collector"),
+    *("chain", "end_to_end", "latency", "score_shadow", "collector"),
 )
-_NEED_THE_LOG = {"restore", "store", "book"}
+_NEED_THE_LOG = {"restore", "store", "book", "score_shadow"}
 _WITHOUT_THE_LOG = {"book_pairs", "ledger", "draft", "chain", "end_to_end", "latency", "collector"}
 _WITHOUT_TRAFFIC = {"collector"}
 _LATENCY_S = 20
@@ -77,6 +77,7 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
         read,
         restore,
         score,
+        shadow,
         store,
         vanilla,
     )
@@ -98,7 +99,7 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
         console.print(f"[dim]{datetime.now(UTC):%H:%M:%S}[/] {what}")
 
     half = events // 2
-    simulated = events + 2 * half if set(stages) - _WITHOUT_TRAFFIC else 1_000
+    simulated = events + 3 * half if set(stages) - _WITHOUT_TRAFFIC else 1_000
     with world(simulated, say) as here:
         settings = here.settings
         if set(stages) - _WITHOUT_THE_LOG:
@@ -144,6 +145,11 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
                     messages = list(here.next(min(half, int(rate * _LATENCY_S))))
                     say(f"latency, at {rate:,.0f} events/s")
                     found["latency"] = latency.measure(settings, messages, rate)
+        if "score_shadow" in stages:
+            say(f"sending {half:,} events")
+            here.produce(here.next(half))
+            say("score, with a shadow")
+            found["score_shadow"] = shadow.measure(settings, half)
         if "collector" in stages:
             found["collector"] = collector.measure(settings, events, say)
     return results

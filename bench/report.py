@@ -50,6 +50,12 @@ TARGETS = (
         True,
         lambda s: s["score"]["per_cpu_s"] / s["read"]["per_cpu_s"],
     ),
+    Target(
+        "score with a shadow, events per CPU-second",
+        60_000,
+        True,
+        lambda s: s["score_shadow"]["per_cpu_s"],
+    ),
     Target("restore, events/s", 1_000_000, True, lambda s: s["restore"]["per_s"]),
     Target(
         "duplicate window, bytes per event sealed",
@@ -86,6 +92,7 @@ def sheets(results: Results) -> list[Sheet]:
         _stages(stages),
         _services(stages),
         _steps(stages),
+        _redis(stages),
         _ledger(stages),
         _payouts(stages),
         _latency(stages),
@@ -154,6 +161,25 @@ def _steps(stages: Results) -> Sheet:
         for name, seconds in steps.items()
     ]
     return Sheet("Steps of score", ["step", "µs per event", "share of the CPU time"], rows)
+
+
+def _redis(stages: Results) -> Sheet:
+    if "score_shadow" not in stages:
+        return Sheet("", [], [])
+    one = stages["score_shadow"]
+    blocks, kept = one["blocks"], one["redis"]
+    rows = [
+        ["events in a block", figure(one["events"] / blocks)],
+        ["round trip, ms a block", figure(one["steps_s"]["velocity"] / blocks * 1e3)],
+        ["processor time, ms a block", figure(one["services_cpu_s"]["redis"] / blocks * 1e3)],
+        [
+            "processor time, µs an event",
+            figure(one["services_cpu_s"]["redis"] / one["events"] * 1e6),
+        ],
+        ["entities that are remembered", figure(kept["entities"])],
+        ["memory, bytes an entity", figure(kept["memory"] / kept["entities"])],
+    ]
+    return Sheet("Redis, with score and a shadow", ["", "measured"], rows)
 
 
 def _ledger(stages: Results) -> Sheet:

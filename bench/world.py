@@ -54,6 +54,7 @@ def world(events: int, say: Callable[[str], None]) -> Iterator[World]:
         settings = Settings(
             data=Path(folder) / "data",
             workers=1,
+            models=Path(folder) / "models",
             key_events_per_minute=_NO_QUOTA,
             address_events_per_minute=_NO_QUOTA,
         )

@@ -1,0 +1,43 @@
+"""`score_shadow`: the same worker with a shadow beside the champion, and what Redis has to do."""
+
+import shutil
+from typing import Any
+
+import msgspec
+import redis
+
+from bench.score import measure as measure_score
+from models.registry import REGISTRY, Card, load_model
+from schemas.chosen import Pin
+from schemas.settings import Settings
+from sinks import postgres
+from sinks.models import add_shadow, remove_shadow
+
+_NAME = "shadow"
+
+
+def measure(settings: Settings, events: int) -> dict[str, Any]:
+    """Scores everything in views.raw that is not scored yet, which is `events`.
+
+    The shadow is a copy of the champion: as large, and as slow.
+    """
+    with redis.Redis.from_url(settings.url("redis")) as client, postgres.connect(settings) as conn:
+        client.flushall()
+        empty = client.info("memory")["used_memory"]
+        copied = _copy_champion(settings)
+        add_shadow(conn, copied, _NAME, actor="bench")
+        found = measure_score(settings, events)
+        remove_shadow(conn, _NAME, actor="bench")
+        entities = sum(client.hlen(name) for name in client.keys("viewledger:{*}:*"))
+        memory = client.info("memory")["used_memory"] - empty
+    return found | {"redis": {"entities": entities, "memory": memory}}
+
+
+def _copy_champion(settings: Settings) -> Pin:
+    assert settings.models is not None
+    shutil.copytree(REGISTRY / "champion", settings.models / _NAME, dirs_exist_ok=True)
+    path = settings.models / _NAME / "card.json"
+    card = msgspec.json.decode(path.read_bytes(), type=Card)
+    card = msgspec.structs.replace(card, name=_NAME, version=_NAME)
+    path.write_bytes(msgspec.json.encode(card))
+    return Pin(_NAME, load_model(_NAME, settings.models).card.model_sha256)
