@@ -11,7 +11,8 @@ from sinks.settle import SettleError
 def already(conn: Connection, changes: Sequence[Change], why: str) -> list[Change]:
     """The changes that are left to do.
 
-    Hindsight leaves alone what was corrected before by whomever; a review what was reviewed.
+    Hindsight leaves alone what was corrected before by whomever, or upheld by a person; a review
+    what was reviewed.
 
     Raises:
         SettleError: a review means another verdict than the view has by now.
@@ -19,9 +20,11 @@ def already(conn: Connection, changes: Sequence[Change], why: str) -> list[Chang
     rows = conn.execute(
         """
         SELECT partition, raw_offset, became, why
-        FROM view_corrections JOIN unnest(%s::integer[], %s::bigint[])
+        FROM (SELECT partition, raw_offset, became, why FROM view_corrections
+              UNION ALL SELECT partition, raw_offset, became, 'review' FROM view_reviews) AS known
+        JOIN unnest(%s::integer[], %s::bigint[])
             AS asked (partition, raw_offset) USING (partition, raw_offset)
-        ORDER BY view_correction_id
+        ORDER BY why  -- hindsight before review
         """,
         ([one.partition for one in changes], [one.raw_offset for one in changes]),
     )

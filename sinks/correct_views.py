@@ -58,13 +58,18 @@ def correct_views(
         lock_payouts(conn)
         if judged is not None:
             _move(conn, judged)
-        left = already(conn, changes, source.why)
-        losses = [one for one in left if one.was == Verdict.VALID]
-        gains = [one for one in left if one.became == Verdict.VALID]
-        effects = take_losses(conn, losses, find_accruals(conn, losses), source.actor, source.note)
-        effects |= book_gains(conn, gains)
-        _record(conn, left, effects, source)
-        return len(left)
+        return correct_within(conn, changes, source)
+
+
+def correct_within(conn: Connection, changes: Sequence[Change], source: Source) -> int:
+    """As `correct_views`, within the caller's transaction, which holds `lock_payouts`."""
+    left = already(conn, changes, source.why)
+    losses = [one for one in left if one.was == Verdict.VALID]
+    gains = [one for one in left if one.became == Verdict.VALID]
+    effects = take_losses(conn, losses, find_accruals(conn, losses), source.actor, source.note)
+    effects |= book_gains(conn, gains)
+    _record(conn, left, effects, source)
+    return len(left)
 
 
 def judged_until(conn: Connection) -> datetime | None:

@@ -20,6 +20,35 @@ _REFUSED = """
     SELECT toString(reason), log_time FROM views_rejected
     WHERE event_id = {event:String} ORDER BY log_time, raw_offset LIMIT 100
 """
+# Copied twice, a correction is one row of `corrections FINAL`.
+_CORRECTIONS = """
+    SELECT was, became, became_reasons, why, actor, note, corrected_at, rules_version,
+        model_version, paid_micros, capped_micros, currency
+    FROM corrections FINAL
+    WHERE partition = {partition:UInt16} AND raw_offset = {raw_offset:UInt64}
+    ORDER BY correction_id
+"""
+
+
+class CorrectedView(msgspec.Struct, frozen=True):
+    """A row of `corrections`: what the view became later."""
+
+    was: str
+    became: str
+    became_reasons: int
+    """Bits of `schemas.verdicts.Reason`."""
+    why: str
+    """`hindsight` or `review`."""
+    actor: str
+    note: str
+    corrected_at: datetime
+    rules_version: str
+    """Empty of a review."""
+    model_version: str
+    paid_micros: int
+    """What the campaign pays more; below zero: gets back."""
+    capped_micros: int
+    currency: str
 
 
 class JudgedView(msgspec.Struct, frozen=True):
@@ -46,6 +75,8 @@ class JudgedView(msgspec.Struct, frozen=True):
     """From here on of its row in `blocks`."""
     shadows: list[str] = []
     shadow_thresholds: list[float] = []
+    corrections: list[CorrectedView] = []
+    """In their order; the last one is what counts."""
 
 
 class RefusedEvent(msgspec.Struct, frozen=True):
@@ -67,5 +98,9 @@ def load_judged(client: Client, event_id: str) -> tuple[list[JudgedView], list[R
         at = {"partition": view.partition, "scored_offset": view.scored_offset}
         # Its row comes after those of the views: store may be about to write it.
         block = client.query(_BLOCK, parameters=at).result_rows or [("", [], [])]
-        found.append(JudgedView(*row, *block[0]))
+        at = {"partition": view.partition, "raw_offset": view.raw_offset}
+        later = client.query(_CORRECTIONS, parameters=at, tz_mode="aware").result_rows
+        corrections = [CorrectedView(*one) for one in later]
+        judged = JudgedView(*row, *block[0])
+        found.append(msgspec.structs.replace(judged, corrections=corrections))
     return found, [RefusedEvent(*row) for row in refused]

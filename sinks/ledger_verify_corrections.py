@@ -41,4 +41,19 @@ CHECKS = {
             <> (accruals.campaign_id, accruals.promoter_id, accruals.currency,
                 accruals.rate_micros, log_hour)
     """,
+    "a view is what was decided of it": """
+        SELECT 'view_reviews review_id ' || review_id,
+            concat_ws(' ', one.was, one.became, one.actor),
+            concat_ws(' ', last.was, last.became, last.actor)
+        FROM view_reviews AS one
+        LEFT JOIN LATERAL (SELECT view_correction_id, was, became, actor, why
+                           FROM view_corrections
+                           WHERE partition = one.partition AND raw_offset = one.raw_offset
+                           ORDER BY view_correction_id DESC LIMIT 1) AS last ON true
+        WHERE CASE WHEN one.view_correction_id IS NULL
+            THEN coalesce(last.became, one.became) <> one.became OR last.why = 'review'
+            ELSE (one.view_correction_id, one.was, one.became, one.actor, 'review')
+                IS DISTINCT FROM (last.view_correction_id, last.was, last.became, last.actor,
+                                  last.why) END
+    """,
 }

@@ -45,6 +45,7 @@ _BELONGS = [
     ("corrections", "correction_id", "rebooked_id", "journals", "journal_id"),
     ("view_corrections", "view_correction_id", "accrual_id", "accruals", "accrual_id"),
     ("view_corrections", "view_correction_id", "correction_id", "corrections", "correction_id"),
+    ("view_reviews", "review_id", "view_correction_id", "view_corrections", "view_correction_id"),
     ("campaign_days", "campaign_id", "campaign_id", "campaigns", "campaign_id"),
     ("campaign_rates", "campaign_id", "campaign_id", "campaigns", "campaign_id"),
     ("payout_lines", "line_id", "batch_id", "payout_batches", "batch_id"),

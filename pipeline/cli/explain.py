@@ -9,6 +9,7 @@ from schemas.settings import settings
 
 if TYPE_CHECKING:
     from pipeline.explain import Explanation
+    from sinks.explain import CorrectedView
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +22,8 @@ def explain(
     top: Annotated[int, typer.Option(min=0, help="How many features to show.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:
-    """Say why a view got its verdict: reasons, score, what made it up, and by which versions."""
+    """Say why a view got its verdict: reasons, score, what made it up, by which versions, and what
+    settlement or a review made of it."""
     import msgspec
 
     from pipeline.explain import explain as take_apart
@@ -46,7 +48,8 @@ def explain(
 
 def _say(found: "Explanation", top: int) -> None:
     view = found.view
-    typer.echo(f"Event {view.event_id}: {view.verdict}")
+    now = f", by now {view.corrections[-1].became}" if view.corrections else ""
+    typer.echo(f"Event {view.event_id}: {view.verdict}{now}")
     typer.echo(
         f"  {view.log_time:%Y-%m-%d %H:%M:%S} UTC, campaign {view.campaign_id}, promoter "
         f"{view.promoter_id}, views.raw {view.partition}/{view.raw_offset}"
@@ -77,3 +80,25 @@ def _say(found: "Explanation", top: int) -> None:
             typer.echo(f"    {rest:+6.2f}  the other {len(found.parts[top:])}")
     if found.problem:
         typer.echo(f"  Note: {found.problem}.")
+    for one in view.corrections:
+        _say_correction(one)
+
+
+def _say_correction(one: "CorrectedView") -> None:
+    from schemas.money import format_micros
+    from schemas.verdicts import reason_labels
+
+    rules = f", rules {one.rules_version}" if one.rules_version else ""
+    typer.echo(
+        f"  {one.was} became {one.became} on {one.corrected_at:%Y-%m-%d %H:%M:%S} UTC by "
+        f"{one.actor} ({one.why}{rules}): {one.note}"
+    )
+    if one.became_reasons:
+        typer.echo(f"    against it: {', '.join(reason_labels(one.became_reasons))}")
+    for micros, gains, loses in (
+        (one.paid_micros, "its campaign pays {}", "its campaign gets {} back"),
+        (one.capped_micros, "{} is beyond the budget", "{} less is beyond the budget"),
+    ):
+        if micros:
+            says = gains if micros > 0 else loses
+            typer.echo(f"    {says.format(format_micros(abs(micros), one.currency))}")

@@ -23,6 +23,7 @@ from pipeline.cli import (
     reconcile,
     rejected,
     replay,
+    review,
     schema,
     services,
     simulate,
@@ -55,6 +56,7 @@ schema.register(app)
 ask.register(app)
 explain.register(app)
 rejected.register(app)
+review.register(app)
 reconcile.register(app)
 erase.register(app)
 

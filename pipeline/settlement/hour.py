@@ -10,7 +10,7 @@ from models.hindsight import flags
 from models.judge import Judge
 from pipeline.settlement.held import Features, judge_held
 from pipeline.settlement.read import Views, read_views
-from pipeline.settlement.repeats import repeats
+from pipeline.settlement.repeats import repeats, repeats_of_corrected
 from schemas.verdicts import Reason, Verdict
 from sinks.clickhouse import Client
 from sinks.correct_types import Change
@@ -48,6 +48,10 @@ def judge_hour(
     for name, flagged in flags(around.batch).items():
         for row in np.flatnonzero(flagged[first:last] & (became == Verdict.VALID)).tolist():
             against.setdefault(row, []).append(name)
+    valid = np.flatnonzero(views.verdict == Verdict.VALID).tolist()
+    for row in repeats_of_corrected(client, views, valid, hour, end):
+        became[row] = Verdict.UNQUALIFIED
+        reasons[row] |= Reason.REPEAT_VIEW.bit
     became[list(against)] = Verdict.INVALID
     changed = np.flatnonzero(became != views.verdict).tolist()
     return list(_changes(views, changed, became.tolist(), reasons.tolist(), against))

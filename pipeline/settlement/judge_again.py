@@ -20,6 +20,7 @@ from sinks.catalogue import load_catalogue
 from sinks.clickhouse import Client
 from sinks.correct_follow import follow
 from sinks.correct_views import Source, correct_views, judged_until
+from sinks.judging import judging
 from sinks.postgres import Connection
 from sinks.settle import SettleError
 
@@ -76,8 +77,10 @@ def judge_again(
         )
         features = Features(client)
         for hour, views in hours:
-            changes = judge_hour(client, judge, features, hour, look_ahead)
-            corrected = correct_views(conn, changes, source, (before, hour + HOUR))
+            with judging(conn):
+                follow(conn, client, publish)  # what a review decided meanwhile
+                changes = judge_hour(client, judge, features, hour, look_ahead)
+                corrected = correct_views(conn, changes, source, (before, hour + HOUR))
             before = hour + HOUR
             follow(conn, client, publish)
             done = JudgedAgain(done.hours + 1, done.views + views, done.corrected + corrected)

@@ -1,5 +1,6 @@
 """Which views would be paid a second time for the same viewer, post and day."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -27,6 +28,17 @@ _PAID = """
         )
 """
 
+_CORRECTED = """
+    SELECT viewer_id, post_id, toUInt32(intDiv(toUnixTimestamp64Milli(viewed_at), 86400000)),
+        partition, raw_offset
+    FROM views
+    WHERE log_time >= {first:DateTime64(3, 'UTC')} AND log_time < {last:DateTime64(3, 'UTC')}
+        AND (partition, raw_offset) IN
+            (SELECT partition, raw_offset FROM corrections WHERE became = 'valid'
+                AND log_time >= {first:DateTime64(3, 'UTC')}
+                AND log_time < {last:DateTime64(3, 'UTC')})
+"""
+
 
 def repeats(
     client: Client, views: Views, rows: Sequence[int], start: datetime, end: datetime
@@ -48,3 +60,32 @@ def repeats(
             found.add(row)
         seen.add(key)
     return found
+
+
+def repeats_of_corrected(
+    client: Client, views: Views, rows: Sequence[int], start: datetime, end: datetime
+) -> set[int]:
+    """Those of `rows` that the stream paid, not knowing of a view that a correction made valid.
+
+    Args:
+        views: of the stretch `[start, end)` of the log.
+        rows: valid ones.
+    """
+    parameters = {"first": start - _REACH, "last": end + _REACH}
+    paid: dict[tuple[object, ...], set[tuple[object, ...]]] = defaultdict(set)
+    for *slot, partition, offset in client.query(_CORRECTED, parameters=parameters).result_rows:
+        paid[tuple(slot)].add((partition, offset))
+    if not paid:
+        return set()
+    viewers, posts, partitions, offsets = (
+        views.rows[name].take(rows).to_pylist()
+        for name in ("viewer_id", "post_id", "partition", "raw_offset")
+    )
+    days = days_of(np.asarray(views.batch.viewed_at))[rows].tolist()
+    slots = zip(viewers, posts, days, strict=True)
+    places = zip(partitions, offsets, strict=True)
+    return {
+        row
+        for row, slot, place in zip(rows, slots, places, strict=True)
+        if slot in paid and place not in paid[slot]
+    }

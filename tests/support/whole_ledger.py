@@ -16,7 +16,11 @@ from sinks.payouts.approve import approve, cancel
 from sinks.payouts.draft import draft
 from sinks.payouts.export import export
 from sinks.postgres import Connection
+from sinks.review_find import Subject
+from sinks.review_record import Becomes, Review, record
 from sinks.settle import settle
+
+REVIEW = Review("invalid", "rita", "looked at it")
 
 
 def everything_once(conn: Connection) -> None:
@@ -49,6 +53,9 @@ def everything_once(conn: Connection) -> None:
     import_answers(conn, "statement.xml", unknown, actor="anna")
     (view,) = booked(conn, campaign, [Verdict.VALID], promoters[4])
     correct_views(conn, [to(view, Verdict.INVALID)], HINDSIGHT)
+    slot = ("viewer", "post", 1)
+    reviewed = Subject(*view[:9], slot, Verdict.VALID, Verdict.INVALID, 0, False)
+    record(conn, [reviewed], {reviewed: Becomes(Verdict.INVALID, 0)}, REVIEW)
 
 
 def _pay(conn: Connection, keys: Keys, promoters: list[str]) -> list[int]:

@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 import pytest
 from support.blocks import VERSIONS
 from support.ledger import campaign
+from support.reviews import both, decided
 from support.stores import empty_store
 
 from pipeline.settlement.judge_again import JudgedAgain, judge_again
@@ -20,6 +21,7 @@ from sinks.book import book
 from sinks.catalogue import save_campaigns
 from sinks.ledger_verify import verify_ledger
 from sinks.reconcile import reconcile
+from sinks.review_find import find_events
 from sinks.settle import SettleError, settle
 from sinks.store import insert_block
 
@@ -34,6 +36,7 @@ PEOPLE = 150
 FARM = 15
 """Views of an hour by one address for one promoter."""
 HELD = 6
+PAID = "event-person-2-000007-2"
 
 
 def views_of_log() -> list[dict[str, object]]:
@@ -81,7 +84,7 @@ def views_of_log() -> list[dict[str, object]]:
                 }
             )
     # The same person and post again, the first one paid: this one is a repeat.
-    (paid,) = [row for row in rows if row["event_id"] == "event-person-2-000007-2"]
+    (paid,) = [row for row in rows if row["event_id"] == PAID]
     again = {"event_id": "event-again-000000", "log_time": START + 3 * HOUR_MS + 5}
     held = {"verdict": int(Verdict.HELD), "reasons": Reason.MODEL_UNAVAILABLE.bit}
     rows.append(paid | again | held)
@@ -211,6 +214,54 @@ def test_it_makes_no_difference_how_often_it_runs(store: Settings, stack: Settin
     for hours in range(1, HOURS + 3):
         run(other, hours)
     assert corrections(other) == whole
+
+
+def test_what_a_person_decided_stays(store: Settings) -> None:
+    with both(store) as (conn, client):
+        held = [
+            f"event-person-{hour}-{PEOPLE + FARM + n:06}-{hour}" for hour, n in ((0, 3), (1, 4))
+        ]
+        farm = f"event-farm-0-{PEOPLE:06}-1"
+        decided(conn, client, held[:1], "invalid")
+        kept = decided(conn, client, [held[1], farm], "valid")
+        assert [kept[one].outcome for one in (held[1], farm)] == ["corrected", "upheld"]
+    run(store, HOURS + 2)
+    with both(store) as (conn, client):
+        by_now = {one.event_id: one.verdict for one in find_events(client, [*held, farm])}
+        assert by_now == dict(
+            zip([*held, farm], [Verdict.INVALID, Verdict.VALID, Verdict.VALID], strict=True)
+        )
+        rows = conn.execute(
+            "SELECT event_id, why FROM view_corrections WHERE event_id = ANY (%s) ORDER BY 1",
+            ([*held, farm],),
+        )
+        assert rows.fetchall() == [(one, "review") for one in sorted(held)]
+        assert reconcile(client, conn, store_ends(client)).differences == []
+    assert len(corrections(store)) == HOURS * (FARM + HELD) + 1 - 1
+
+
+def test_what_the_stream_paid_after_a_view_that_a_person_made_valid(store: Settings) -> None:
+    """The stream does not know of it, so it pays the second one as well: one is taken back."""
+    with both(store) as (conn, client):
+        # The held one was there first; the other one as if it were not stored by then.
+        client.command(
+            "ALTER TABLE views UPDATE verdict = 'held' WHERE event_id = {event:String}",
+            parameters={"event": PAID},
+        )
+        (done,) = decided(conn, client, ["event-again-000000"], "valid").values()
+        assert done.became == "valid"
+        client.command(
+            "ALTER TABLE views UPDATE verdict = 'valid' WHERE event_id = {event:String}",
+            parameters={"event": PAID},
+        )
+        judged = run(store, HOURS + 2)
+        assert judged.hours == HOURS
+        (first, second) = find_events(client, [PAID, "event-again-000000"])
+        assert (first.verdict, second.verdict) == (Verdict.UNQUALIFIED, Verdict.VALID)
+        assert first.reasons == Reason.REPEAT_VIEW.bit
+        assert reconcile(client, conn, store_ends(client)).differences == []
+    (row,) = [one for one in corrections(store) if one[0] == PAID]
+    assert row[1:5] == ("valid", "unqualified", Reason.REPEAT_VIEW.bit, -1000)
 
 
 def test_nothing_is_judged_that_is_not_stored(
