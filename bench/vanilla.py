@@ -16,6 +16,7 @@ import numpy as np
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.measure import Measured, Stopwatch, alone
+from bench.vanilla_memory import Memory
 from bench.vanilla_steps import Known, Prepared, finish, prepare
 from models.lists import load_lists
 from models.registry import Model, load_model
@@ -56,7 +57,7 @@ async def _judge(settings: Settings, kafka: KafkaUrl, variant: Variant, events: 
     with connect(settings) as connection:
         catalogue = load_catalogue(connection)
     model = load_model(settings.model)
-    known = Known(catalogue, load_lists(), model.threshold, set(), set(), {}, {}, {})
+    known = Known(catalogue, load_lists(), model.threshold, set(), set(), Memory())
     app = faust.App(
         f"bench-vanilla-{variant}",
         broker=[f"kafka://{server}" for server in kafka.servers.split(",")],

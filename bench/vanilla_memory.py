@@ -13,41 +13,40 @@ from models.features import FEATURES
 class Window:
     """Counts of two aligned buckets: the newest, and the share that is left of the one before."""
 
-    __slots__ = ("bucket", "earlier", "earlier_new", "ms", "new", "views")
+    __slots__ = ("earlier", "earlier_new", "end", "ms", "new", "views")
 
     def __init__(self, ms: int) -> None:
         self.ms = ms
-        self.bucket = self.views = self.new = self.earlier = self.earlier_new = 0
+        self.end = self.views = self.new = self.earlier = self.earlier_new = 0
 
     def count(self, time: int, is_new: bool) -> tuple[float, float]:
         """How many views there were before this one, and those of new viewers among them."""
-        bucket, into = divmod(time, self.ms)
-        if bucket != self.bucket:
-            follows = bucket == self.bucket + 1
+        if time >= self.end:
+            follows = time < self.end + self.ms
             self.earlier, self.earlier_new = (self.views, self.new) if follows else (0, 0)
-            self.bucket, self.views, self.new = bucket, 0, 0
-        left = 1 - into / self.ms
-        found = self.views + self.earlier * left, self.new + self.earlier_new * left
-        self.views += 1
-        self.new += is_new
-        return found
+            self.end, self.views, self.new = time - time % self.ms + self.ms, 0, 0
+        views, new = self.views, self.new
+        self.views, self.new = views + 1, new + is_new
+        if not self.earlier:
+            return views, new
+        left = (self.end - time) / self.ms
+        return views + self.earlier * left, new + self.earlier_new * left
 
 
 class Distinct:
     """Which of 64 values there were in the newest bucket and in the one before it."""
 
-    __slots__ = ("bits", "bucket", "earlier", "ms")
+    __slots__ = ("bits", "earlier", "end", "ms")
 
     def __init__(self, ms: int) -> None:
         self.ms = ms
-        self.bits = self.bucket = self.earlier = 0
+        self.end = self.bits = self.earlier = 0
 
     def add(self, time: int, bit: int) -> int:
         """How many different ones there were before this one."""
-        bucket = time // self.ms
-        if bucket != self.bucket:
-            self.earlier = self.bits if bucket == self.bucket + 1 else 0
-            self.bucket, self.bits = bucket, 0
+        if time >= self.end:
+            self.earlier = self.bits if time < self.end + self.ms else 0
+            self.end, self.bits = time - time % self.ms + self.ms, 0
         found = (self.bits | self.earlier).bit_count()
         self.bits |= bit
         return found
@@ -56,19 +55,24 @@ class Distinct:
 class Life:
     """An entity, from its first view until it is forgotten."""
 
-    __slots__ = ("age", "first", "gap", "gaps", "seen", "sets", "time", "watches", "windows")
+    __slots__ = ("first", "gap", "gaps", "keep_ms", "sets", "time", "until", "watches", "windows")
 
     def __init__(self, family: Family, time: int) -> None:
         self.first = self.time = time
-        self.seen = 0
-        """Log time of the last view."""
-        self.gap = self.age = math.nan
-        """Seconds since the view before and since the first; NaN at the first."""
+        self.gap = math.nan
+        """Seconds since the view before; NaN at the first."""
+        self.until, self.keep_ms = 0, family.keep_ms
+        """Log time at which it is forgotten."""
         self.gaps: tuple[float, ...] = ()
         self.watches: tuple[int, ...] = ()
         """The last ones, the newest at the end; for those who want them to fill in."""
-        self.windows = [Window(ms) for ms in family.windows]
-        self.sets = [Distinct(ms) for _, ms in family.distinct]
+        self.windows = tuple([Window(ms) for ms in family.windows])
+        self.sets = tuple([Distinct(ms) for _, ms in family.distinct])
+
+    @property
+    def age(self) -> float:
+        """Seconds since the first view; NaN at the first."""
+        return math.nan if math.isnan(self.gap) else (self.time - self.first) / 1e3
 
     def count(self, is_new: bool) -> list[tuple[float, float]]:
         """See `Window.count`; for each window, the shortest first."""
@@ -91,14 +95,14 @@ class Memory:
     def see(self, family: str, entity: Hashable, viewed_at: int) -> Life:
         """The life of an entity, brought up to a view of it; a late one counts as now."""
         life = self._lives.get((family, entity))
-        if life is None or self._seen - life.seen > self._families[family].keep_ms:
-            life = Life(self._families[family], viewed_at)
-            self._lives[family, entity] = life
+        if life is None or self._seen > life.until:
+            life = self._lives[family, entity] = Life(self._families[family], viewed_at)
         else:
-            time = max(viewed_at, life.time)
-            life.gap, life.age = (time - life.time) / 1e3, (time - life.first) / 1e3
-            life.time = time
-        life.seen = self._seen
+            time = life.time
+            if viewed_at > time:
+                life.time = viewed_at
+            life.gap = (life.time - time) / 1e3
+        life.until = self._seen + life.keep_ms
         return life
 
     def count(self, family: str, entity: Hashable, viewed_at: int, is_new: bool) -> list[float]:
@@ -106,4 +110,8 @@ class Memory:
         entity."""
         if not entity:
             return [math.nan] * (2 * len(self._families[family].windows))
-        return [n for pair in self.see(family, entity, viewed_at).count(is_new) for n in pair]
+        life = self.see(family, entity, viewed_at)
+        found: list[float] = []
+        for window in life.windows:
+            found += window.count(life.time, is_new)
+        return found

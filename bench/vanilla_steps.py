@@ -2,21 +2,21 @@
 
 The same decoding, catalogue checks, duplicates, features, lists, policy, model and verdicts as
 `pipeline.score` (`tests/bench/test_vanilla_steps.py` compares them), written for one event.
-Everything is in memory, the counters that viewledger shares through Redis as well: no round
-trip per event, which only a simpler program than viewledger can do without.
+Everything is in memory, what viewledger shares through Redis as well: no round trip per event,
+which only a simpler program than viewledger can do without.
 """
 
-import math
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from models.address import address_of
-from models.features import FAMILIES
+from bench.vanilla_features import features_of
+from bench.vanilla_memory import Memory
+from models.address import address_of, number_of_hash, prefix_of_one
 from models.lists import Lists
-from models.viewers import KEEP_MS, WINDOWS_MS
 from pipeline.score.policy import RULES
 from schemas.catalogue import Catalogue
 from schemas.verdicts import Reason, Refusal, Verdict
@@ -24,21 +24,8 @@ from schemas.view import EVENT_ID_PATTERN, MAX_EVENT_BYTES, View
 
 _decode = msgspec.json.Decoder(View).decode
 _event_id_characters = re.compile(EVENT_ID_PATTERN).fullmatch
-_NAN = math.nan
-_DAY_MS, _HOUR_MS = 24 * 3_600_000, 3_600_000
+_DAY_MS = 24 * 3_600_000
 _LATE_MS, _FUTURE_MS = _DAY_MS, 5 * 60_000
-
-
-class Viewer:
-    """What is remembered of a viewer."""
-
-    __slots__ = ("buckets", "gap", "seen", "viewed", "watch")
-
-    def __init__(self) -> None:
-        self.seen = self.viewed = self.watch = 0
-        self.gap: float = _NAN
-        self.buckets = [[0, 0, 0] for _ in WINDOWS_MS]
-        """Newest bucket of each window, its views, those of the bucket before it."""
 
 
 class Known(NamedTuple):
@@ -49,9 +36,7 @@ class Known(NamedTuple):
     threshold: float
     events: set[str]
     paid: set[tuple[str, str, int]]
-    viewers: dict[str, Viewer]
-    counters: dict[tuple[Any, ...], list[int]]
-    addresses: dict[str, int]
+    memory: Memory
 
 
 class Prepared(NamedTuple):
@@ -80,9 +65,9 @@ def prepare(known: Known, key: bytes | None, value: bytes, log_time: int) -> Pre
     if refusal is not None:
         return refusal
     known.events.add(view.event_id)
-    address = _address(known, view.ip)
-    features = _features(known, view, viewed_at, received_at, log_time, address)
-    reasons = _lists(known, view, address) | _policy(view)
+    places = places_of(view.ip, view.ip_hash, view.ip_prefix_hash)
+    features = features_of(known.memory, view, viewed_at, received_at, log_time, places)
+    reasons = _lists(known, view, places[0]) | _policy(view)
     return Prepared(view, log_time, viewed_at, features, reasons)
 
 
@@ -140,97 +125,13 @@ def _admit(
     return Refusal.DUPLICATE if view.event_id in known.events else None
 
 
-def _features(
-    known: Known, view: View, viewed_at: int, received_at: int, log_time: int, address: int
-) -> list[float]:
-    """The columns of `models.features.FEATURES`, in their order."""
-    viewer = known.viewers.get(view.viewer_id)
-    is_new = viewer is None or log_time - viewer.seen > KEEP_MS
-    if viewer is None or is_new:
-        viewer = known.viewers[view.viewer_id] = Viewer()
-    gap = _NAN if is_new else viewed_at - viewer.viewed
-    last_gap, last_watch = viewer.gap, _NAN if is_new else viewer.watch
-    counts = [
-        _count(buckets, viewed_at, window_ms)
-        for buckets, window_ms in zip(viewer.buckets, WINDOWS_MS, strict=True)
-    ]
-    viewer.seen, viewer.viewed, viewer.gap, viewer.watch = log_time, viewed_at, gap, view.watch_ms
-    tz = _NAN if view.tz_offset_min is None else view.tz_offset_min
-    watch = view.watch_ms
-    return [
-        watch / 1e3,
-        watch / view.duration_ms if view.duration_ms > 0 else _NAN,
-        view.visible_pct,
-        _NAN if view.interactions is None else view.interactions,
-        _NAN if view.muted is None else view.muted,
-        _NAN if view.autoplay is None else view.autoplay,
-        (view.sent_at - view.occurred_at) / 1e3,
-        (received_at - view.sent_at) / 1e3,
-        (viewed_at / _HOUR_MS + tz / 60) % 24,
-        is_new,
-        *counts,
-        gap / 1e3,
-        (gap - watch) / 1e3,
-        abs(gap - last_gap) / 1e3,
-        abs(watch - last_watch) / 1e3,
-        *_velocity(known, view, viewed_at, address, last_watch, is_new),
-    ]
-
-
-def _count(buckets: list[int], viewed_at: int, window_ms: int) -> float:
-    newest, count, earlier = buckets
-    bucket = max(viewed_at // window_ms, newest)
-    if bucket > newest:
-        count, earlier = 0, count if bucket == newest + 1 else 0
-    buckets[:] = bucket, count + 1, earlier
-    return count + earlier * (1 - min(max(viewed_at / window_ms - bucket, 0.0), 1.0))
-
-
-def _velocity(
-    known: Known, view: View, viewed_at: int, address: int, last_watch: float, is_new: bool
-) -> list[float]:
-    promoter = view.promoter_id
-    prefix = address >> 8 if address < 1 << 32 else address >> 16
-    device = (view.user_agent, view.screen, view.language, view.tz_offset_min, promoter)
-    paired = not math.isnan(last_watch)
-    entities = (
-        address or None,
-        promoter,
-        (prefix, promoter) if address else None,
-        device if view.user_agent else None,
-        (view.watch_ms // 16, int(last_watch) // 16) if paired else None,
-    )
-    found = []
-    for family, entity in zip(FAMILIES, entities, strict=True):
-        if entity is None:
-            found.append((_NAN, _NAN))
-            continue
-        window = family.window_ms
-        key = (family.name, entity, (viewed_at + hash(entity) % window) // window)
-        counter = known.counters.setdefault(key, [0, 0])
-        found.append((counter[0], counter[1]))
-        counter[0] += 1
-        counter[1] += is_new
-    at_address, of_promoter, of_prefix, of_device, of_sequence = found
-    return [
-        at_address[0],
-        at_address[1] / (at_address[0] + 10),
-        of_promoter[1] / (of_promoter[0] + 10),
-        of_prefix[0] / (of_promoter[0] + 10),
-        of_prefix[1],
-        of_device[0] / (of_promoter[0] + 10),
-        of_device[0],
-        of_sequence[0],
-    ]
-
-
-def _address(known: Known, ip: str | None) -> int:
-    if ip is None:
-        return 0
-    address = known.addresses.get(ip)
-    if address is None:
-        address = known.addresses[ip] = address_of(ip)
-    return address
+@lru_cache(1 << 17)
+def places_of(ip: str | None, ip_hash: str | None, prefix_hash: str | None) -> tuple[int, int]:
+    """As `models.address.places_of`, of one view."""
+    address = 0 if ip is None else address_of(ip)
+    if address:
+        return address, prefix_of_one(address)
+    return number_of_hash(ip_hash or ""), number_of_hash(prefix_hash or "")
 
 
 def _lists(known: Known, view: View, address: int) -> int:

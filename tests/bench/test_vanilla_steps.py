@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import pytest
-from models.counters import Ints, LocalCounters
+from support.shared import LocalShared
 
+from bench.vanilla_memory import Memory
 from bench.vanilla_steps import Known, Prepared, finish, prepare
-from models.hashing import Keys, combine
 from models.judge import Judge
 from models.lists import load_lists
 from models.registry import load_model
@@ -21,7 +20,7 @@ from pipeline.simulate.traffic import START_MS
 from pipeline.simulate.writer import chunks
 from schemas.block import decode_block
 from schemas.catalogue import Catalogue, Rates
-from schemas.verdicts import Verdict
+from schemas.verdicts import Reason, Verdict
 
 EVENTS = 6_000
 BLOCK = 1_500
@@ -80,7 +79,7 @@ def key_of(value: bytes) -> bytes | None:
 def in_blocks(catalogue: Catalogue, records: list[Record]) -> dict[int, Result]:
     state = empty_state(27)
     clock = Clock(24 * 3_600_000, 5 * 60_000)
-    tools = Tools(Catalogued(catalogue), Judge("champion"), LocalCounters(), clock, asyncio.Lock())
+    tools = Tools(Catalogued(catalogue), Judge("champion"), LocalShared(), clock, asyncio.Lock())
     found: dict[int, Result] = {}
     columns = ["raw_offset", "verdict", "reasons", "rate_micros"]
     for start in range(0, len(records), BLOCK):
@@ -91,32 +90,25 @@ def in_blocks(catalogue: Catalogue, records: list[Record]) -> dict[int, Result]:
     return found
 
 
-def one_by_one(catalogue: Catalogue, records: list[Record]) -> dict[int, Result]:
-    model = load_model("champion")
-    known = Known(catalogue, load_lists(), model.threshold, set(), set(), {}, {}, {})
-    prepared = {
+def one_by_one(known: Known, records: list[Record]) -> dict[int, Prepared]:
+    return {
         record.offset: found
         for record in records
         if isinstance(found := prepare(known, record.key, record.value, record.timestamp), Prepared)
     }
+
+
+def test_vanilla_does_the_same_work() -> None:
+    catalogue, records = day()
+    model = load_model("champion")
+    known = Known(catalogue, load_lists(), model.threshold, set(), set(), Memory())
+    prepared = one_by_one(known, records)
     scores = model.predict(np.array([one.features for one in prepared.values()]))
     made = [finish(known, one, s) for one, s in zip(prepared.values(), scores, strict=True)]
-    results = zip(prepared, made, strict=True)
-    return {offset: (one["verdict"], one["reasons"], one["rate_micros"]) for offset, one in results}
-
-
-def without_phase(entity: Keys, viewed_at: Ints, window_ms: int) -> Keys:
-    bucket = (viewed_at // window_ms).astype(np.uint64)
-    return (bucket << np.uint64(48)) | (combine(entity) >> np.uint64(16))
-
-
-def test_vanilla_does_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Each counter begins anew at a moment that the hash of its entity decides. The two have
-    # different hashes, so for once all begin at the full hour.
-    monkeypatch.setattr("models.counters._key", without_phase)
-    monkeypatch.setattr("bench.vanilla_steps.hash", lambda _: 0, raising=False)
-    catalogue, records = day()
-    vanilla = one_by_one(catalogue, records)
+    vanilla = {
+        offset: (one["verdict"], one["reasons"], one["rate_micros"])
+        for offset, one in zip(prepared, made, strict=True)
+    }
     assert vanilla == in_blocks(catalogue, records)
     assert {*EARLY_AND_LATE} < {rate for *_, rate in vanilla.values()}
     assert {verdict for verdict, *_ in vanilla.values()} == {
@@ -124,3 +116,5 @@ def test_vanilla_does_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
         Verdict.UNQUALIFIED,
         Verdict.INVALID,
     }
+    bits = np.bitwise_or.reduce([reasons for _, reasons, _ in vanilla.values()])
+    assert bits & Reason.MODEL_SCORE.bit
