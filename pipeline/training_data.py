@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from models.batch import batch_of_views
+from models.batch import Batch, batch_of_views
 from models.counters import LocalCounters
 from models.features import assemble, prepare
 from models.hashing import combine
@@ -48,7 +48,10 @@ class _Keyed(msgspec.Struct):
 
 
 def simulated(
-    lines: int, seed: int, on_progress: Callable[[int], None] = lambda done: None
+    lines: int,
+    seed: int,
+    on_progress: Callable[[int], None] = lambda done: None,
+    vary: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> Examples:
     """The accepted views of simulated traffic, each one once, in log order.
 
@@ -56,6 +59,7 @@ def simulated(
         lines: events of `viewledger simulate`; a few are refused.
         seed: of the simulator.
         on_progress: called with the number of events that were done since the last call.
+        vary: makes other traffic of it, see `pipeline.training_days`.
     """
     traffic = make_traffic(lines, seed)
     catalogue = _catalogue(traffic.catalogue)
@@ -75,6 +79,7 @@ def simulated(
         batch = batch_of_views(
             views, times.log_time[admitted], times.viewed_at[admitted], times.received_at[admitted]
         )
+        batch = vary(batch)
         prepared = prepare(batch, viewers)
         counts = asyncio.run(counters.add(prepared.keys, prepared.increments))
         parts.append(
