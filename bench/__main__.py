@@ -17,11 +17,12 @@ _PAGE = _HERE.parent / "docs" / "performance.md"
 
 STAGES = (
     *("read", "vanilla", "score", "restore", "store", "book", "book_pairs", "ledger", "draft"),
-    *("chain", "end_to_end", "latency", "score_shadow", "collector"),
+    *("chain", "end_to_end", "latency", "score_shadow", "collector", "inference"),
 )
 _NEED_THE_LOG = {"restore", "store", "book", "score_shadow"}
 _WITHOUT_THE_LOG = {"book_pairs", "ledger", "draft", "chain", "end_to_end", "latency", "collector"}
 _WITHOUT_TRAFFIC = {"collector"}
+_WITHOUT_SERVICES = {"inference"}
 _LATENCY_S = 20
 
 
@@ -72,6 +73,7 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
         collector,
         draft,
         end_to_end,
+        inference,
         latency,
         ledger,
         read,
@@ -98,6 +100,12 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
     def say(what: str) -> None:
         console.print(f"[dim]{datetime.now(UTC):%H:%M:%S}[/] {what}")
 
+    if "inference" in stages:
+        say("inference")
+        found["inference"] = inference.measure()
+    stages = [stage for stage in stages if stage not in _WITHOUT_SERVICES]
+    if not stages:
+        return results
     half = events // 2
     simulated = events + 3 * half if set(stages) - _WITHOUT_TRAFFIC else 1_000
     with world(simulated, say) as here:

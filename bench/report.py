@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.collector_report import of_100, share_of_slower, sheets_of_collector
+from bench.inference_report import of_forest, sheets_of_inference
 from bench.sheet import Sheet, figure
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
@@ -81,6 +82,7 @@ TARGETS = (
         True,
         lambda s: share_of_slower(s["collector"], of_100(s["collector"])),
     ),
+    Target("a forest over a block, µs per view", 0.5, False, lambda s: of_forest(s["inference"])),
 )
 
 
@@ -97,6 +99,7 @@ def sheets(results: Results) -> list[Sheet]:
         _payouts(stages),
         _latency(stages),
         *sheets_of_collector(stages.get("collector")),
+        *sheets_of_inference(stages.get("inference")),
     ]
     return [sheet for sheet in made if sheet.rows]
 

@@ -40,7 +40,7 @@ def features_of(
     viewer = memory.see("viewer", view.viewer_id, viewed_at)
     is_new, watch, before = math.isnan(viewer.gap), view.watch_ms, viewer.watches
     tz = _NAN if view.tz_offset_min is None else view.tz_offset_min
-    pair = (watch // _SAME_WATCH_MS, before[-1] // _SAME_WATCH_MS) if before else (0, 0)
+    pair = (watch // _SAME_WATCH_MS, before[-1] // _SAME_WATCH_MS) if before else None
     return [
         watch / 1e3,
         watch / view.duration_ms if view.duration_ms > 0 else _NAN,
@@ -56,8 +56,7 @@ def features_of(
         viewer.sets[0].add(viewer.time, _bit(_key(view.post_id))),
         *_watches(viewer, watch),
         *_shared(memory, view, viewed_at, is_new, places),
-        # For the engine, too, views that nobody watched at all are no sequence.
-        memory.count("sequence", any(pair) and pair, viewed_at, is_new)[0],
+        memory.count("sequence", pair, viewed_at, is_new)[0],
     ]
 
 

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.registry import UNCALIBRATED, Calibration
+
 Floats = npt.NDArray[np.float64]
 
 
 class Attribution(NamedTuple):
-    """`base` and all contributions sum to the raw score (log-odds of a bot)."""
+    """`base` and all contributions sum to the log-odds of a bot."""
 
     base: float
     """The mean of the training views."""
@@ -35,14 +37,18 @@ class _Seen(NamedTuple):
     """Of the training views that take them, of those that come by."""
 
 
-def attribute(estimator: Any, row: npt.NDArray[np.float32]) -> Attribution:
-    """Takes the raw score of a view apart.
+def attribute(
+    estimator: Any, row: npt.NDArray[np.float32], calibration: Calibration = UNCALIBRATED
+) -> Attribution:
+    """Takes the log-odds of a view apart.
 
     Args:
         estimator: a fitted HistGradientBoostingClassifier of two classes, without categories.
         row: the features of the view, float32[F], NaN allowed. Thresholds are rounded like them,
             so that a value on a threshold stays on it.
+        calibration: what the raw score is multiplied by, and what is added.
     """
+    slope, intercept = calibration
     base = float(estimator._baseline_prediction[0, 0])
     contributions = np.zeros(len(row))
     for (predictor,) in estimator._predictors:
@@ -50,7 +56,7 @@ def attribute(estimator: Any, row: npt.NDArray[np.float32]) -> Attribution:
             base += value * float(np.prod([seen.share for seen in path.values()]))
             for feature, weight in _shapley(path):
                 contributions[feature] += value * weight
-    return Attribution(base, contributions)
+    return Attribution(slope * base + intercept, slope * contributions)
 
 
 def _leaves(

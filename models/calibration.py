@@ -50,6 +50,7 @@ def finish(
     raw: Floats,
     validation: Examples,
     false_positive_rate: float,
+    weight: Floats | None = None,
 ) -> Trained:
     """Calibrates on payable validation views, and chooses the threshold.
 
@@ -57,37 +58,50 @@ def finish(
         estimator: of `train`.
         raw: its raw scores of the validation views, float64[n].
         validation: n views that it was not trained on.
-        false_positive_rate: see `choose_threshold`.
+        false_positive_rate: see `threshold_of`.
+        weight: of the views in the false-positive rate, float64[n]; None is the same of all.
 
     Raises:
-        ValueError: as `calibrate` and `choose_threshold`.
+        ValueError: as `calibrate` and `threshold_of`.
     """
     payable = validation.payable
     calibration = calibrate(raw[payable], ~validation.human[payable])
     score = probability(raw, calibration)
-    return Trained(estimator, calibration, choose_threshold(score, validation, false_positive_rate))
+    threshold = choose_threshold(score, validation, false_positive_rate, weight)
+    return Trained(estimator, calibration, threshold)
 
 
-def choose_threshold(score: Scores, examples: Examples, false_positive_rate: float) -> float:
-    """The lowest threshold that flags at most this share of people's payable views.
+def choose_threshold(
+    score: Scores,
+    examples: Examples,
+    false_positive_rate: float,
+    weight: Floats | None = None,
+) -> float:
+    """The lowest threshold that flags at most this share of people's payable views; see
+    `threshold_of`."""
+    people = examples.payable & examples.human
+    weights = None if weight is None else weight[people]
+    return threshold_of(score[people], false_positive_rate, weights)
 
-    Raises:
-        ValueError: there are no such views to choose it on, or no threshold does that.
-    """
-    return threshold_of(score[examples.payable & examples.human], false_positive_rate)
 
-
-def threshold_of(others: Scores, false_positive_rate: float) -> float:
+def threshold_of(others: Scores, false_positive_rate: float, weight: Floats | None = None) -> float:
     """The lowest threshold that flags at most this share of those who should pass.
+
+    Args:
+        others: scores of those, float32[n].
+        false_positive_rate: the share.
+        weight: of each in the share, float64[n]; None is the same of all.
 
     Raises:
         ValueError: there is nobody, or no threshold does that.
     """
     if not len(others):
         raise ValueError("no payable views of people to choose a threshold on")
-    people = np.sort(others)
-    flagged = int(len(people) * false_positive_rate)
-    threshold = float(np.nextafter(people[len(people) - 1 - flagged], np.float32(2)))
+    order = np.argsort(others)[::-1]
+    weights = np.ones(len(others)) if weight is None else weight[order]
+    above = np.cumsum(weights)
+    flagged = int(np.searchsorted(above, false_positive_rate * above[-1], side="right"))
+    threshold = float(np.nextafter(others[order[flagged]], np.float32(2)))
     if threshold >= 1:
         raise ValueError(f"more than {false_positive_rate:.2%} of people's views have score 1")
     return threshold

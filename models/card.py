@@ -10,6 +10,7 @@ from models.card_tables import (
     not_shown_table,
     platforms_table,
     ranking_table,
+    sorts_table,
 )
 from models.registry import Card
 
@@ -59,6 +60,7 @@ _HELD_OUT = (
     "columns are of models that were trained on one view of four of the champion's, at a threshold "
     "that flags at most {:.2%}, and 1 %, of people's payable validation views."
 )
+_SORTS = "Test days of other sorts; each of all validation days counts the same for the threshold:"
 _PLOTS = {
     "roc.png": "ROC curve",
     "pr.png": "precision and recall",
@@ -106,7 +108,7 @@ def _data(card: Card) -> list[str]:
     rows = [f"| part | {column} | events |", "|---|---|---|"]
     for part in ("training", "later", "validation", "test"):
         if part in data:
-            seeds = ", ".join(map(str, data[part].get("seeds", ())))
+            seeds = " to ".join(map(str, data[part].get("seeds", ())))
             what = seeds if simulated else f"{data[part]['positives']:,}"
             rows.append(f"| {part} | {what} | {data[part]['views']:,} |")
     held_out = ", ".join(data.get("held_out", ())).replace("_", " ")
@@ -132,6 +134,8 @@ def _judging(card: Card) -> list[str]:
     if flagged := card.metrics.get("people_flagged"):
         days = [day for day in flagged["test_days"] if day is not None]
         lines += [_DAYS.format(min(days), max(days), flagged["later"]), ""]
+    if "by_sort" in card.metrics:
+        lines += [_SORTS, "", *sorts_table(card.metrics["by_sort"]), ""]
     lines += _unseen(card)
     worth = (
         "EUR and USD are added as they are."

@@ -54,6 +54,25 @@ def kinds_table(by_kind: dict[str, Any]) -> list[str]:
     return _table(columns, rows)
 
 
+def sorts_table(by_sort: dict[str, Any]) -> list[str]:
+    """How people and bots fare on days of each sort."""
+    money = "money leaked", "money denied"
+    columns = "day", "", "people flagged", "95 %", "bots caught by the model", *money
+    rows = (
+        (
+            sort,
+            found["description"],
+            _rate(found["people_flagged"]),
+            _interval(found["people_flagged"]),
+            _rate(found["caught_by_model"]),
+            _rate(found["money_leaked"]),
+            _rate(found["money_denied"]),
+        )
+        for sort, found in by_sort.items()
+    )
+    return _table(columns, rows)
+
+
 def platforms_table(by_platform: dict[str, Any]) -> list[str]:
     """How people and bots fare on each platform."""
     money = "money leaked", "95 %", "money denied", "95 %"

@@ -68,6 +68,17 @@ RANKING = ("roc_auc", "pr_auc", "recall_at_1pct_fpr", "recall_at_01pct_fpr")
 """Names of figures, each with `estimate`, `low` and `high`."""
 
 
+def in_short(examples: Examples, score: Scores, threshold: float, seed: int) -> dict[str, Any]:
+    """What becomes of people and bots; arguments as of `evaluate`."""
+    groups = groups_of(examples, seed)
+    flagged, payable, human = score >= threshold, examples.payable, examples.human
+    return {
+        "people_flagged": share(flagged, payable & human, groups.of, groups.times),
+        "caught_by_model": share(flagged, payable & ~human, groups.of, groups.times),
+        **_in_money(examples, score, threshold, groups),
+    }
+
+
 def people_flagged(examples: Examples, score: Scores, threshold: float) -> float | None:
     """The share of people's payable views that the model takes for bots'; None of none."""
     people = score[examples.payable & examples.human]

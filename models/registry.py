@@ -26,9 +26,6 @@ REGISTRY = Path(__file__).parent / "registry"
 ONE_THREAD = ThreadpoolController()
 """A worker is one core, and on blocks of this size more threads only wait for each other."""
 
-_MANY_VIEWS = 1_024
-"""From here on `models.forest` is faster than the estimator."""
-
 Calibration = tuple[float, float]
 """Slope and intercept: a view is a bot's with the probability sigmoid(slope × raw + intercept)."""
 
@@ -67,7 +64,7 @@ class Model(NamedTuple):
     estimator: Any
     """A fitted HistGradientBoostingClassifier of two classes."""
     forest: Forest | None
-    """The same for many views at once; None if its trees are too large for that."""
+    """The same, faster; None if its trees are too large for that."""
 
     @property
     def version(self) -> str:
@@ -81,7 +78,7 @@ class Model(NamedTuple):
 
     def predict(self, features: Matrix) -> npt.NDArray[np.float32]:
         """See `predict`."""
-        if self.forest is None or len(features) < _MANY_VIEWS:
+        if self.forest is None:
             return predict(self.estimator, features, self.card.calibration)
         return probability(self.forest.raw_scores(features), self.card.calibration)
 

@@ -109,7 +109,7 @@ def explain(view: JudgedView, folder: Path | None) -> Explanation:
     base, raw, parts = None, None, []
     if model is not None and not problem:
         row = np.array(view.features, np.float32)
-        base, given = attribute(model.estimator, row)
+        base, given = attribute(model.estimator, row, model.card.calibration)
         raw = base + float(given.sum())
         parts = [
             Part(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.calibration import Floats, Trained, choose_threshold, finish
-from models.registry import probability
+from models.registry import probability, raw_scores
 from models.resampling import groups_of, share
 from models.training import HUMAN, Examples, joined, train
 from pipeline.train_wanted import Wanted, without
@@ -19,11 +19,15 @@ _SMALL = "small"
 """Shown all kinds, on as few views as those that were not shown one."""
 
 
-class Day(NamedTuple):
+class Scored(NamedTuple):
+    """Views that models were asked about."""
+
     examples: Examples
     """Without features: of all days they would not fit."""
     raw: dict[str, Floats]
     """Raw scores by model."""
+    weight: Floats
+    """Of each in the rate of false positives: that of a day is the same for all days."""
 
 
 def train_all(
@@ -46,14 +50,24 @@ def _kinds(examples: Examples) -> list[str]:
     return [str(kind) for kind in np.unique(examples.kind[examples.payable]) if kind != HUMAN]
 
 
-def one_day(days: list[Day]) -> Day:
+def score_day(estimators: dict[str, Any], day: Examples) -> Scored:
+    """What all models say of a day."""
+    raw = {name: raw_scores(one, day.features) for name, one in estimators.items()}
+    n = len(day.kind)
+    people = int((day.payable & day.human).sum())
+    weight = np.full(n, 1 / max(people, 1))
+    return Scored(day._replace(features=np.empty((n, 0))), raw, weight)
+
+
+def together(days: list[Scored]) -> Scored:
     """Several days as one."""
     raw = {name: np.concatenate([day.raw[name] for day in days]) for name in days[0].raw}
-    return Day(joined([day.examples for day in days]), raw)
+    weight = np.concatenate([day.weight for day in days])
+    return Scored(joined([day.examples for day in days]), raw, weight)
 
 
 def finished(
-    estimator: Any, name: str, validation: Day, wanted: Wanted, unseen: tuple[str, ...]
+    estimator: Any, name: str, validation: Scored, wanted: Wanted, unseen: tuple[str, ...]
 ) -> Trained:
     """Calibrates a model by its raw scores of validation views of the kinds that it was shown."""
     known = ~np.isin(validation.examples.kind, unseen)
@@ -62,11 +76,12 @@ def finished(
         validation.raw[name][known],
         validation.examples.where(known),
         wanted.false_positive_rate,
+        validation.weight[known],
     )
 
 
 def held_out(
-    estimators: dict[str, Any], validation: Day, test: Day, wanted: Wanted
+    estimators: dict[str, Any], validation: Scored, test: Scored, wanted: Wanted
 ) -> dict[str, Any]:
     """What is caught of each kind by the small model that was not shown it, and by the one that
     was, at the threshold of either."""
@@ -78,7 +93,10 @@ def held_out(
         score = probability(test.raw[name], trained.calibration)
         these = test.examples.payable & (test.examples.kind == kind)
         at_1pct = choose_threshold(
-            probability(validation.raw[name], trained.calibration), validation.examples, 0.01
+            probability(validation.raw[name], trained.calibration),
+            validation.examples,
+            0.01,
+            validation.weight,
         )
         return {
             "caught": share(score >= trained.threshold, these, groups.of, groups.times),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from models.batch import batch_of_views
+from models.batch import Batch, batch_of_views
 from models.engine.view import columns_of_batch
 from models.features import new_engine
 from models.hashing import combine
@@ -46,7 +46,10 @@ class _Keyed(msgspec.Struct):
 
 
 def simulated(
-    lines: int, seed: int, on_progress: Callable[[int], None] = lambda done: None
+    lines: int,
+    seed: int,
+    on_progress: Callable[[int], None] = lambda done: None,
+    vary: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> Examples:
     """The accepted views of simulated traffic, each one once, in log order.
 
@@ -54,6 +57,7 @@ def simulated(
         lines: events of `viewledger simulate`; a few are refused.
         seed: of the simulator.
         on_progress: called with the number of events that were done since the last call.
+        vary: makes other traffic of it, see `pipeline.training_days`.
     """
     traffic = make_traffic(lines, seed)
     catalogue = _catalogue(traffic.catalogue)
@@ -73,6 +77,7 @@ def simulated(
         batch = batch_of_views(
             views, times.log_time[admitted], times.viewed_at[admitted], times.received_at[admitted]
         )
+        batch = vary(batch)
         parts.append(
             Examples(
                 kind=_KINDS[[record.label for record in compress(records, admitted)]],

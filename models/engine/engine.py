@@ -157,7 +157,8 @@ def answered(
         if family.watches:
             last = last_watch(rows, before, columns)
             watch = columns["watch_ms"][rows.rows]
-            pair = combine(watch // SAME_WATCH_MS, last // SAME_WATCH_MS)
+            # From 1: the key of (0, 0) would be that of what is unknown.
+            pair = combine(watch // SAME_WATCH_MS + 1, last // SAME_WATCH_MS)
             columns["sequence"] = np.zeros(n, np.uint64)
             columns["sequence"][rows.rows] = np.where(last >= 0, pair, np.uint64(0))
     return {

@@ -34,7 +34,7 @@ def train(
     events: Annotated[
         int,
         typer.Option(
-            min=20_000, max=5_000_000, help="Events of an ordinary simulated day; there are 28."
+            min=20_000, max=5_000_000, help="Events of an ordinary day; 43 times as many in all."
         ),
     ] = 60_000,
     name: Annotated[str, typer.Option(help="What the model is called.")] = "champion",

@@ -25,6 +25,15 @@ def test_the_threshold_keeps_its_promise(scores: list[float], allowed: float) ->
         assert (score >= lower.max()).sum() > allowed * len(scores)
 
 
+def test_the_share_may_be_weighed() -> None:
+    """Two days of the same weight: two of ten views, and none of ninety."""
+    score = np.concatenate([np.linspace(0.5, 0.95, 10), np.full(90, 0.1)]).astype(np.float32)
+    weight = np.repeat([1 / 10, 1 / 90], [10, 90])
+    assert (score >= threshold_of(score, 0.02)).sum() == 2
+    assert (score >= threshold_of(score, 0.02, weight)).sum() == 0
+    assert (score >= threshold_of(score, 0.11, weight)).sum() == 2
+
+
 def test_the_threshold_is_of_payable_views_of_people_only() -> None:
     found = examples(1_000)
     score = np.where(found.human, 0.2, 0.9).astype(np.float32)

@@ -1,5 +1,7 @@
 """Training from simulated days to a model that judges."""
 
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from models.registry import Card, load_model
+from pipeline import training_days
 from pipeline.train import train_model, volume
 from pipeline.train_wanted import Wanted
 from pipeline.training_data import simulated
+from pipeline.training_days import SORTS
 
+EVENTS = 2_000
 PLOTS = {"roc.png", "pr.png", "calibration.png", "scores.png", "threshold.png"}
 
 
@@ -18,13 +23,23 @@ def wanted(folder: Path, **other: object) -> Wanted:
     return Wanted("tiny", "tiny-7", 7, 0.01, folder)._replace(**other)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_days() -> Iterator[None]:
+    few = {"ordinary": (1, 0.5), "tiny": (0.1, 0.1)}
+    with pytest.MonkeyPatch.context() as patch:
+        sorts = [sort._replace(volumes=few.get(sort.name, (0.1,))) for sort in SORTS]
+        patch.setattr(training_days, "SORTS", sorts)
+        patch.setattr(training_days, "TIMES", {"training": 2, "validation": 1, "test": 1})
+        yield
+
+
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("registry")
     done: list[int] = []
     steps: list[str] = []
-    train_model(wanted(folder), 800, True, done.append, steps.append)
-    assert sum(done) == volume(800)
+    train_model(wanted(folder), EVENTS, True, done.append, steps.append)
+    assert sum(done) == volume(EVENTS)
     assert {"training", "training without promoter farm", "evaluating"} <= set(steps)
     return folder
 
@@ -65,7 +80,17 @@ def test_the_plots_are_there_and_small(registry: Path) -> None:
 
 def test_parts_share_no_day(card: Card) -> None:
     parts = [set(card.data[part]["seeds"]) for part in ("training", "validation", "test")]
-    assert len(set.union(*parts)) == sum(map(len, parts))
+    ends = sorted(map(sorted, parts))
+    assert all(one[1] < other[0] for one, other in pairwise(ends))
+
+
+def test_every_sort_of_day_was_tested(registry: Path, card: Card) -> None:
+    by_sort = card.metrics["by_sort"]
+    assert {"ordinary", "slow", "no addresses"} <= by_sort.keys()
+    assert all(found["people_flagged"]["n"] for found in by_sort.values())
+    ordinary = card.metrics["tests"]["people_flagged_by_model"]
+    assert by_sort["ordinary"]["people_flagged"] == ordinary
+    assert "| one promoter |" in (registry / "tiny" / "card.md").read_text()
 
 
 def test_every_kind_was_held_out_once(card: Card) -> None:
@@ -75,14 +100,20 @@ def test_every_kind_was_held_out_once(card: Card) -> None:
     assert found["seen"]["caught"]["n"] == found["held_out"]["caught"]["n"] > 0
     assert found["seen"]["caught"]["rate"] <= found["seen"]["at_1pct"]["rate"]
     seen, unseen = (
-        np.mean([kind[which]["at_1pct"]["rate"] for kind in held_out.values()])
+        np.mean(
+            [
+                kind[which]["at_1pct"]["rate"]
+                for kind in held_out.values()
+                if kind["seen"]["caught"]["n"]
+            ]
+        )
         for which in ("seen", "held_out")
     )
     assert unseen < seen
 
 
 def test_a_model_that_was_not_shown_a_kind_finds_less_of_it(registry: Path, tmp_path: Path) -> None:
-    blind = train_model(wanted(tmp_path, hold_out=("emulator_farm", "cookie_reset")), 800)
+    blind = train_model(wanted(tmp_path, hold_out=("emulator_farm", "cookie_reset")), EVENTS)
     seen = load_model("tiny", registry).card
     caught = [
         one.metrics["tests"]["by_kind"]["emulator_farm"]["caught_by_model"]["rate"]
@@ -96,7 +127,7 @@ def test_a_model_that_was_not_shown_a_kind_finds_less_of_it(registry: Path, tmp_
 
 
 def test_the_same_seed_gives_the_same_model(registry: Path, tmp_path: Path) -> None:
-    train_model(wanted(tmp_path), 800)
+    train_model(wanted(tmp_path), EVENTS)
     day = simulated(2_000, 99)
     first, second = (load_model("tiny", folder) for folder in (registry, tmp_path))
     assert_array_equal(first.predict(day.features), second.predict(day.features))

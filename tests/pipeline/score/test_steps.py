@@ -225,7 +225,8 @@ def test_the_score_can_be_had_again_from_the_features_of_the_row() -> None:
     assert features.shape == (3, len(NAMES))
     assert features[:, NAMES.index("watch_s")].tolist() == [row["watch_ms"] / 1e3 for row in rows]
     for values, row in zip(features, rows, strict=True):
-        found = attribute(load_model("champion").estimator, values)
+        champion = load_model("champion")
+        found = attribute(champion.estimator, values, champion.card.calibration)
         again = 1 / (1 + np.exp(-found.base - found.contributions.sum()))
         assert again == pytest.approx(row["score"], rel=1e-5)
     assert block.features_digest == features_digest()
