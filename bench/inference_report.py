@@ -10,24 +10,22 @@ def sheets_of_inference(found: dict[str, Any] | None) -> list[Sheet]:
     if found is None:
         return []
     sizes = list(found["runs"][0]["us_per_row"])
-    head = ["by", "with", "trees × leaves"]
-    head += [f"µs per view, {int(size):,} at once" for size in sizes]
-    head += ["equal", "off by", "import s", "load s", "MB more"]
+    head = ["by", "trees × leaves", *(f"of {int(size):,}" for size in sizes)]
+    head += ["equal", "off by", "load s", "MB"]
     rows = [
         [
-            one["candidate"],
-            one["package"],
+            f"{one['candidate']} ({one['package']})",
             f"{one['trees']} × {one['leaves']}",
             *(f"{one['us_per_row'][size]:.2f}" for size in sizes),
             f"{one['equal']:.0%}",
             f"{one['off']:.0e}" if one["off"] else "0",
-            f"{one['import_s']:.2f}",
-            f"{one['load_s']:.2f}",
+            f"{one['import_s'] + one['load_s']:.2f}",
             f"{one['rss'] / 2**20:,.0f}",
         ]
         for one in found["runs"]
     ]
-    return [Sheet(f"A forest on {found['features']} features, CPU time on one core", head, rows)]
+    title = f"Forests on {found['features']} features: µs of CPU time per view, in blocks"
+    return [Sheet(title, head, rows)]
 
 
 def of_forest(found: dict[str, Any]) -> float:

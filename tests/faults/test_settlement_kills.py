@@ -5,19 +5,33 @@ One seed again: pytest tests/faults/test_settlement_kills.py --seed 17
 
 import random
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from signal import SIGKILL
 from unittest.mock import patch
 
+import msgspec
 import pytest
+from support.blocks import START
 from support.finance import Finance, owner
+from support.finance_child import die_at_step
 from support.payouts import money
 from support.settlement import PROMOTER, Log, stored_log
 from support.stores import empty_store
 
+from pipeline.erase.messages import read
+from pipeline.offsets import topic_ranges
 from schemas.settings import Settings
+from schemas.topics import CORRECTIONS
 from sinks import clickhouse, correct_views
 from sinks.ledger_verify import verify_ledger
 from sinks.reconcile import reconcile
+
+HOURS = 3
+KILLS = 6
+STEPS = 60
+"""Of about as many that judging three hours again takes."""
 
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -45,12 +59,7 @@ def wrong(store: Settings, folder: Path, log: Log) -> list[str]:
     """What is not as it would be if nothing had been killed."""
     found = []
     with owner(store) as conn, clickhouse.connect(store.url("clickhouse")) as client:
-        ends = {
-            partition: (0, end)
-            for partition, end in client.query(
-                "SELECT partition, max(raw_next) FROM blocks GROUP BY partition"
-            ).result_rows
-        }
+        ends = ends_of(client)
         found += [f"ledger: {one}" for one in verify_ledger(conn)]
         found += [f"reconcile: {one}" for one in reconcile(client, conn, ends).differences]
         rows = client.query("SELECT event_id, became FROM corrections FINAL").result_rows
@@ -64,6 +73,12 @@ def wrong(store: Settings, folder: Path, log: Log) -> list[str]:
     return found
 
 
+def ends_of(client: clickhouse.Client) -> dict[int, tuple[int, int]]:
+    """As if nothing else were in views.raw."""
+    rows = client.query("SELECT partition, max(raw_next) FROM blocks GROUP BY partition")
+    return {partition: (0, end) for partition, end in rows.result_rows}
+
+
 def test_killed_at_every_step(store: Settings, log: Log, tmp_path: Path) -> None:
     finance, words = finance_of(store, tmp_path, log)
 
@@ -75,6 +90,58 @@ def test_killed_at_every_step(store: Settings, log: Log, tmp_path: Path) -> None
     assert wrong(store, tmp_path, log) == []
     print(f"killed {kills} times")
     assert kills > 20
+
+
+def corrections(store: Settings) -> list[tuple[object, ...]]:
+    """All of the ledger, without their numbers and times."""
+    with owner(store) as conn:
+        return conn.execute(
+            "SELECT partition, raw_offset, was, became, became_reasons, paid_micros, note"
+            " FROM view_corrections ORDER BY partition, raw_offset"
+        ).fetchall()
+
+
+def test_judging_again_is_killed_at_random_steps(
+    stack: Settings, tmp_path: Path, fault_seed: int
+) -> None:
+    chance = random.Random(fault_seed)
+    until = datetime.fromtimestamp(START / 1000, UTC) + timedelta(hours=HOURS + 2)
+    words = ("judge-again", until.isoformat())
+
+    def judged(kills: int) -> tuple[Settings, list[str]]:
+        """A log of its own that was judged again, by a process that was killed at most so often."""
+        store, steps = empty_store(stack, "clickhouse", "postgres"), []
+        finance, _ = finance_of(store, tmp_path, stored_log(store, random.Random(1), HOURS))
+        for kill in range(kills + 1):
+            at = chance.randint(1, STEPS) if kill < kills else 0
+            process = finance.start(*words, patch=partial(die_at_step, at))
+            process.join()
+            said = (tmp_path / "said.txt").read_text()
+            assert process.exitcode in (0, -SIGKILL), said
+            with owner(store) as conn:
+                assert verify_ledger(conn) == []
+            if process.exitcode == 0:
+                break
+            steps.append(said.rpartition("\0")[2][:60])
+        return store, steps
+
+    whole, _ = judged(0)
+    sent_before = topic_ranges(stack, CORRECTIONS)
+    store, steps = judged(KILLS)
+    print(f"seed {fault_seed}: killed at {steps}")
+    assert corrections(store) == corrections(whole) != []
+    sent = {
+        (partition, msgspec.json.decode(one.value or b"")["event_id"])
+        for partition, (_, end) in sent_before.items()
+        for one in read(stack, CORRECTIONS, partition)
+        if one.offset >= end
+    }
+    with owner(store) as conn, owner(whole) as other:
+        assert money(conn, PROMOTER) == money(other, PROMOTER)
+        rows = conn.execute("SELECT partition, event_id FROM view_corrections").fetchall()
+        assert sent == set(rows)
+        with clickhouse.connect(store.url("clickhouse")) as client:
+            assert reconcile(client, conn, ends_of(client)).differences == []
 
 
 def forget() -> None:

@@ -1,5 +1,6 @@
 """What runs inside the processes of `support.finance`."""
 
+import itertools
 import os
 import random
 import signal
@@ -8,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,13 @@ from typing import Any
 import msgspec
 import psycopg
 from clickhouse_connect.driver.httpclient import HttpClient
+from confluent_kafka import Producer
 from support.corrections import HINDSIGHT
 from support.ledger import View, table
 
 from pipeline.cli.main import main
+from pipeline.settlement import publish
+from pipeline.settlement.judge_again import JudgedAgain, judge_again
 from schemas.fencing import Position, Progress
 from schemas.settings import settings
 from sinks import correct_views
@@ -42,7 +47,7 @@ def run(words: list[str], env: dict[str, str], said: Path, patches: list[Command
     os.environ.update(env)
     for patch in patches:
         patch()
-    if words[0] == "payouts":
+    if words[0] in ("payouts", "review"):
         sys.argv = ["viewledger", *words]
         main()
         return
@@ -52,6 +57,8 @@ def run(words: list[str], env: dict[str, str], said: Path, patches: list[Command
                 print(settle(conn))
             elif words[0] == "settle-views":
                 print(settle_views(conn, *map(Path, words[1:])))
+            elif words[0] == "judge-again":
+                print(judge_and_settle(conn, datetime.fromisoformat(words[1])))
             else:
                 accrual, views, key = words[1:]
                 print(correct(conn, int(accrual), int(views), reason="bot", actor="fred", key=key))
@@ -67,6 +74,14 @@ def settle_views(conn: Connection, changes: Path, sent: Path) -> int:
         follow(conn, client, partial(append, sent))
     settle(conn)
     return corrected
+
+
+def judge_and_settle(conn: Connection, until: datetime) -> JudgedAgain:
+    """As `viewledger settle` does."""
+    with connect_clickhouse(settings().url("clickhouse")) as client:
+        done = judge_again(settings(), conn, client, until)
+    settle(conn)
+    return done
 
 
 def append(path: Path, rows: Sequence[Correction]) -> None:
@@ -91,6 +106,23 @@ def die_at_a_new_point(points: set[str]) -> None:
             os.write(1, b"\0" + name.encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
+    _reach_points(reach)
+
+
+def die_at_step(number: int) -> None:
+    """Kills this process at so many points that `die_at_a_new_point` knows."""
+    left = itertools.count(number - 1, -1)
+
+    def reach(point: str) -> None:
+        if next(left) == 0:
+            os.write(1, b"\0" + point.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _reach_points(reach)
+
+
+def _reach_points(reach: Callable[[str], None]) -> None:
+    """Calls `reach` before each statement, and around each COMMIT, insert and message."""
     execute, command = psycopg.Cursor.execute, psycopg.Connection._exec_command
 
     def new_execute(self: Any, query: Any, *args: Any, **options: Any) -> Any:
@@ -112,6 +144,16 @@ def die_at_a_new_point(points: set[str]) -> None:
         reach("after an insert")
         return result
 
+    flush = Producer.flush
+
+    class NewProducer(Producer):
+        def flush(self, *args: Any) -> int:
+            reach("before a flush")
+            left: int = flush(self, *args)
+            reach("after a flush")
+            return left
+
+    publish.Producer = NewProducer  # type: ignore[misc]
     HttpClient.insert_arrow = new_insert  # type: ignore[method-assign]
     psycopg.Cursor.execute = new_execute  # type: ignore[method-assign]
     psycopg.Connection._exec_command = new_command  # type: ignore[method-assign, assignment]

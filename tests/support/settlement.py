@@ -1,5 +1,6 @@
 """A log that is stored and booked, and what settlement is to find in it."""
 
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import pyarrow as pa
 from support.blocks import START, block
-from support.ledger import campaign
+from support.ledger import HOUR_MS, campaign
 
 from schemas.block import ACCEPTED
 from schemas.fencing import Position, Progress, Stamp
@@ -36,13 +37,17 @@ class Log(NamedTuple):
         path.write_bytes(msgspec.json.encode(self.changes))
 
 
-def stored_log(store: Settings, chance: Random) -> Log:
-    """Two blocks of views of one promoter, each valid or held; about a third is to change."""
+def stored_log(store: Settings, chance: Random, hours: int = 1) -> Log:
+    """Blocks of views of one promoter, each valid or held; about a third is to change.
+
+    There is one of each hour in each of two partitions.
+    """
     changes, released = [], 0
     with clickhouse.connect(store.url("clickhouse")) as client, postgres.connect(store) as conn:
         save_campaigns(conn, [campaign(10**9, campaign_id="c", hold_hours=0)])
-        for partition in (0, 1):
-            made = block(0, ROWS, partition=partition)
+        for partition, hour in product((0, 1), range(hours)):
+            begin, end = hour * ROWS, (hour + 1) * ROWS
+            made = block(begin, ROWS, partition=partition, start=START + hour * HOUR_MS)
             verdicts = [chance.choice([Verdict.VALID, Verdict.HELD]) for _ in range(ROWS)]
             columns = {
                 "campaign_id": ["c"] * ROWS,
@@ -57,15 +62,16 @@ def stored_log(store: Settings, chance: Random) -> Log:
                 place, kind = accepted.column_names.index(name), ACCEPTED.field(name).type
                 accepted = accepted.set_column(place, ACCEPTED.field(name), pa.array(values, kind))
             made = made._replace(accepted=accepted)
-            insert_block(client, partition, 0, START, Stamp("block", "w", 1, 0, ROWS), made)
-            book(conn, partition, Progress(), Progress(Position(1, "w", ROWS), 1), [accepted])
+            insert_block(client, partition, hour, START, Stamp("block", "w", 1, begin, end), made)
+            before = Progress(Position(1, "w", begin), hour) if hour else Progress()
+            book(conn, partition, before, Progress(Position(1, "w", end), hour + 1), [accepted])
             for row, was in zip(accepted.to_pylist(), verdicts, strict=True):
                 became = was
                 if chance.random() < 0.35:
                     became = Verdict.INVALID
                     if was == Verdict.HELD and chance.random() < 0.5:
                         became = Verdict.VALID
-                    where = (partition, row["raw_offset"], 0, row["event_id"], row["log_time"])
+                    where = (partition, row["raw_offset"], hour, row["event_id"], row["log_time"])
                     whose = ("c", PROMOTER, "EUR", RATE)
                     changes.append(Change(*where, *whose, was, 0, became, 0))
                 released += RATE * (became == Verdict.VALID)
