@@ -32,7 +32,7 @@ _processes.set_forkserver_preload(
         *("pipeline.cli.main", "sinks.book", "sinks.bank_answers.read", "sinks.payouts.export"),
         *("sinks.payouts.answers", "sinks.payouts.draft", "sinks.payouts.payer"),
         *("confluent_kafka", "clickhouse_connect", "sinks.correct", "sinks.sealing"),
-        "pipeline.settlement.judge_again",
+        *("pipeline.settlement.judge_again", "pipeline.review", "sinks.review_money"),
     ]
 )
 
