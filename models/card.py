@@ -60,7 +60,10 @@ _HELD_OUT = (
     "columns are of models that were trained on one view of four of the champion's, at a threshold "
     "that flags at most {:.2%}, and 1 %, of people's payable validation views."
 )
-_SORTS = "Test days of other sorts; each of all validation days counts the same for the threshold:"
+_SORTS = (
+    "Sorts of test days. For the threshold ordinary validation days have half of the weight, all "
+    "others together the other half, and small days as much as large ones."
+)
 _PLOTS = {
     "roc.png": "ROC curve",
     "pr.png": "precision and recall",

@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
     "min_samples_leaf": 100,
     "l2_regularization": 10.0,
 }
-REPETITION = ("sequence_views_24h", "viewer_watch_repeats", "viewer_post_views_24h")
+REPETITION = ("sequence_views_6h", "viewer_watch_repeats")
 """Doing the same again never speaks for a person: scores may only rise with these."""
 _BLANKED = 0.1
 _OPTIONAL = (
@@ -30,7 +30,7 @@ _OPTIONAL = (
     {"local_hour"},
     {"send_delay_s", "clock_skew_s"},
     {"device", "user_agent"},
-    {"address", "ip", "prefix"},
+    {"ip", "prefix"},
 )
 """What a sender may leave out together: names of features, or entities they are of."""
 _PEOPLE_PER_BOT = 10

@@ -19,7 +19,7 @@ from pipeline.train_held_out import (
 )
 from pipeline.train_wanted import Wanted, described, save, without
 from pipeline.training_data import simulated
-from pipeline.training_days import ORDINARY, Sort, all_days, days_of
+from pipeline.training_days import ORDINARY, Sort, all_days, days_of, weight_of
 
 _EARLY = 0.7
 _SPLIT = (
@@ -65,7 +65,7 @@ def train_model(
     later = joined([late for _, late in halves])
     del halves
     estimators = train_all(training, seed, hold_out_each, on_step)
-    validated = [score_day(estimators, day) for _, day in days("validation")]
+    validated = [score_day(estimators, day, weight_of(sort)) for sort, day in days("validation")]
     tested = [(sort, score_day(estimators, day)) for sort, day in days("test")]
     on_step("evaluating")
     validation = together(validated)

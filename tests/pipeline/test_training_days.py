@@ -6,7 +6,7 @@ import pytest
 from models.features import NAMES
 from models.training import Examples
 from pipeline.training_data import simulated
-from pipeline.training_days import SORTS, TIMES, all_days, days_of
+from pipeline.training_days import SORTS, TIMES, all_days, days_of, weight_of
 
 OF_ADDRESSES = ("address", "ip", "prefix")
 OF_DEVICES = ("device", "agent")
@@ -26,6 +26,13 @@ def test_days_are_of_different_seeds() -> None:
     assert len(seeds) == len(set(seeds))
     of_part = [sum(day.lines for day in days_of(part, 60_000, 1)) for part in TIMES]
     assert of_part[0] > of_part[1] == of_part[2]
+
+
+def test_ordinary_days_have_half_of_the_weight() -> None:
+    weight: dict[bool, float] = {True: 0, False: 0}
+    for day in days_of("validation", 60_000, 1):
+        weight[day.sort.name == "ordinary"] += weight_of(day.sort)
+    assert weight[True] == pytest.approx(weight[False])
 
 
 def test_a_sender_that_has_no_addresses_or_devices(days: dict[str, Examples]) -> None:
