@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.engine.families import Family
-from models.engine.state import Summaries, absolute, merge, state_type
+from models.engine.state import Summaries, absolute, state_type
 
 Records = npt.NDArray[np.void]
 """Records of `record_type`, one per entity of a block."""
@@ -30,7 +30,8 @@ def record_type(family: Family) -> np.dtype[np.void]:
 def records_of(family: Family, summaries: Summaries) -> Records:
     """One record per summary, [e]."""
     made = np.zeros(len(summaries), record_type(family))
-    made["fresh"] = merge(family, np.zeros(len(summaries), state_type(family)), summaries)
+    for name in made["fresh"].dtype.names or ():
+        made["fresh"][name] = summaries[name]
     made["newest"] = absolute(summaries["times"][:, -1:], summaries["seen"])[:, 0]
     for name in ("begin", "anew", "rest", "rest_bits"):
         made[name] = summaries[name]

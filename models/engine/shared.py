@@ -10,8 +10,9 @@ Like every count of events by time it is evidence for a model, not money.
 import asyncio
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
+from itertools import islice, pairwise
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -26,7 +27,7 @@ from models.engine.families import Family
 from models.engine.layout import layout_of, records_of
 from models.engine.state import States, forgotten, state_type
 from models.hashing import Keys
-from models.redis_script import RedisScript
+from models.redis_script import Call, RedisScript
 from schemas.metrics import VELOCITY_DOWN
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ class RedisShared:
     async def exchange(self, asked: Sequence[Asked]) -> list[States] | None:
         """See `Shared.exchange`; None while Redis is down or slow."""
         if not any(len(one.summaries) for one in asked):
-            return [_answer(one, []) for one in asked]
+            return [_answer(one, b"") for one in asked]
         if time.monotonic() < self._closed_until:
             return None
         try:
@@ -87,12 +88,11 @@ class RedisShared:
         self._script.close()
 
     def _exchange(self, asked: Sequence[Asked]) -> list[States]:
-        calls = [list(_calls(one)) for one in asked]
-        sent = [(call.names, call.arguments) for of_one in calls for call in of_one]
-        replies = iter(self._script.run(sent))
+        sent = [_sent(one) for one in asked]
+        replies = iter(self._script.run([call for one in sent for call in one.calls]))
         return [
-            _answer(one, [(call.places, next(replies)) for call in of_one])
-            for one, of_one in zip(asked, calls, strict=True)
+            _answer(one, b"".join(islice(replies, len(calls))), order)
+            for one, (calls, order) in zip(asked, sent, strict=True)
         ]
 
     def _failed(self, error: Exception) -> None:
@@ -104,11 +104,10 @@ class RedisShared:
             self._closed_until = time.monotonic() + _RETRY_S
 
 
-class _Call(NamedTuple):
-    names: list[str]
-    arguments: list[bytes]
-    places: npt.NDArray[np.int64]
-    """Which of the family's entities."""
+class _Sent(NamedTuple):
+    calls: list[Call]
+    order: npt.NDArray[np.int64] | None
+    """Of the entities, where it is not that of the block."""
 
 
 @functools.cache
@@ -119,28 +118,33 @@ def _stem(family: Family) -> tuple[str, bytes]:
     return f"viewledger:{{{'.'.join(family.of) or 'all'}}}:{xxh3_64_hexdigest(layout)[:8]}", layout
 
 
-def _calls(asked: Asked) -> Iterator[_Call]:
+def _sent(asked: Asked) -> _Sent:
     family, summaries = asked.family, asked.summaries
     stem, layout = _stem(family)
     records, fields = _bytes(records_of(family, summaries)), _fields(asked.group.keys)
     stretches = np.stack([summaries["begin"], summaries["seen"]], 1) // family.keep_ms
-    which = np.zeros(len(stretches), np.int64)
+    order, ends = None, [len(records)]
     if (stretches != stretches[:1]).any():
-        which = np.unique(stretches, axis=0, return_inverse=True)[1]
-    for part in range(which.max(initial=-1) + 1):
-        rows = np.flatnonzero(which == part)
-        begin, seen = stretches[rows[0]].tolist()
-        names = [f"{stem}:{stretch}" for stretch in (seen, begin, begin - 1)]
-        for low in range(0, len(rows), _CHUNK):
-            places = rows[low : low + _CHUNK]
-            entities = b"\xdc" + len(places).to_bytes(2, "big") + fields[places].tobytes()
-            yield _Call(names, [layout, entities, records[places].tobytes()], places)
+        _, which, sizes = np.unique(stretches, axis=0, return_inverse=True, return_counts=True)
+        order, ends = np.argsort(which, kind="stable"), np.cumsum(sizes).tolist()
+        records, fields, stretches = records[order], fields[order], stretches[order]
+    calls: list[Call] = []
+    for start, end in pairwise([0, *ends]):
+        for low in range(start, end, _CHUNK):
+            high = min(low + _CHUNK, end)
+            begin, seen = stretches[low].tolist()
+            names = [f"{stem}:{stretch}" for stretch in (seen, begin, begin - 1)]
+            entities = b"\xdc" + (high - low).to_bytes(2, "big") + fields[low:high].tobytes()
+            calls.append((names, [layout, entities, records[low:high].tobytes()]))
+    return _Sent(calls, order)
 
 
-def _answer(asked: Asked, replies: list[tuple[npt.NDArray[np.int64], bytes]]) -> States:
-    known = np.zeros(len(asked.summaries), state_type(asked.family))
-    for places, reply in replies:
-        _bytes(known)[places] = _bytes(np.frombuffer(reply, known.dtype))
+def _answer(asked: Asked, reply: bytes, order: npt.NDArray[np.int64] | None = None) -> States:
+    known: States = np.frombuffer(reply, state_type(asked.family))
+    if order is not None:
+        in_order = np.empty_like(known)
+        _bytes(in_order)[order] = _bytes(known)
+        known = in_order
     return forgotten(asked.family, known, asked.summaries["begin"])
 
 
