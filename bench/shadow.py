@@ -40,4 +40,4 @@ def _copy_champion(settings: Settings) -> Pin:
     card = msgspec.json.decode(path.read_bytes(), type=Card)
     card = msgspec.structs.replace(card, name=_NAME, version=_NAME)
     path.write_bytes(msgspec.json.encode(card))
-    return Pin(_NAME, load_model(_NAME, settings.models).card.model_sha256)
+    return Pin(_NAME, load_model(_NAME, settings.models).sha256)

@@ -57,9 +57,9 @@ def load_pinned(pin: Pin, load: Load) -> Model:
         ModelError: it cannot be loaded, or another file has taken its name.
     """
     model = load(pin.name)
-    if model.card.model_sha256 != pin.sha256:
+    if model.sha256 != pin.sha256:
         raise ModelError(
-            f"model {pin.name!r} is another file now ({model.card.model_sha256[:12]}…) than "
+            f"model {pin.name!r} is another file now ({model.sha256[:12]}…) than "
             f"the one chosen ({pin.sha256[:12]}…): put that one back, or choose the new one "
             f"with `viewledger models promote {pin.name}` or `models shadow add {pin.name}`"
         )
@@ -77,7 +77,7 @@ def seat(chosen: Chosen, default: str, load: Load, before: Panel) -> Panel:
         before: models that are in memory already; the same files are not loaded again.
     """
     here = {
-        Pin(model.card.name, model.card.model_sha256): model
+        Pin(model.card.name, model.sha256): model
         for model in (*before.shadows, before.champion)
         if model is not None
     }

@@ -65,6 +65,8 @@ class Model(NamedTuple):
     """A fitted HistGradientBoostingClassifier of two classes."""
     forest: Forest | None
     """The same, faster; None if its trees are too large for that."""
+    sha256: str = ""
+    """Of its `card.json`, and so of all that it judges by: the card has that of `model.skops`."""
 
     @property
     def version(self) -> str:
@@ -124,7 +126,8 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
         raise ModelError(f"no model {name!r}; there is {', '.join(known) or 'none'}")
     again = f"train it again with `viewledger models train --name {name}`"
     try:
-        card = msgspec.json.decode((folder / "card.json").read_bytes(), type=Card)
+        described = (folder / "card.json").read_bytes()
+        card = msgspec.json.decode(described, type=Card)
         packed = (folder / "model.skops").read_bytes()
     except (OSError, msgspec.MsgspecError) as error:
         raise ModelError(f"model {name!r}: {error}; {again}") from error
@@ -150,7 +153,7 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
         estimator = skops.io.loads(packed, trusted=_TRUSTED)
     except Exception as error:  # skops raises many kinds on a damaged file
         raise ModelError(f"model {name!r} cannot be loaded: {error}; {again}") from error
-    return Model(card, estimator, forest_of(estimator))
+    return Model(card, estimator, forest_of(estimator), sha256(described).hexdigest())
 
 
 def save_model(folder: Path, estimator: Any, card: Card, text: str) -> None:

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 
 class Pin(NamedTuple):
-    """A model of the registry, and the one file that is meant by its name."""
+    """A model of the registry, and the files that are meant by its name."""
 
     name: str
     sha256: str
-    """Of `model.skops`, 64 hexadecimal digits."""
+    """Of `card.json`, which has that of `model.skops`; 64 hexadecimal digits."""
 
 
 class Chosen(NamedTuple):

@@ -14,7 +14,7 @@ from schemas.chosen import Pin
 from schemas.settings import settings
 
 if TYPE_CHECKING:
-    from models.registry import Card, Model
+    from models.registry import Model
     from sinks.postgres import Connection
     from sinks.shadow_report import Difference
 
@@ -70,7 +70,7 @@ def list_all(as_json: AsJson = False) -> None:
                 "role": role,
                 "version": found.version if found else "",
                 "threshold": found.threshold if found else None,
-                "sha256": found.model_sha256 if found else "",
+                "sha256": found.sha256 if found else "",
                 "problem": why,
             }
         )
@@ -97,7 +97,7 @@ def promote(name: Name, by: By, note: Note = "") -> None:
 
     model = _model(name)
     with registry() as conn:
-        pin = Pin(name, model.card.model_sha256)
+        pin = Pin(name, model.sha256)
         make_champion(conn, pin, model.version, actor=by, note=note)
     typer.echo(f"{model.version} is the champion. Scorers follow within seconds.")
 
@@ -114,7 +114,7 @@ def rollback(by: By, note: Note = "") -> None:
                 f"nothing was promoted: VIEWLEDGER_MODEL says {settings().model!r} is champion"
             )
         back = _model(champions[1].name if champions[1:] else settings().model)
-        if champions[1:] and back.card.model_sha256 != champions[1].sha256:
+        if champions[1:] and back.sha256 != champions[1].sha256:
             raise Problem(
                 f"model {champions[1].name!r} is another file now than the one that was promoted: "
                 "put that one back, or promote another model"
@@ -130,7 +130,7 @@ def add(name: Name, by: By, note: Note = "") -> None:
 
     model = _model(name)
     with registry() as conn:
-        pin = Pin(name, model.card.model_sha256)
+        pin = Pin(name, model.sha256)
         add_shadow(conn, pin, model.version, actor=by, note=note)
     typer.echo(f"{model.version} is a shadow. Scorers follow within seconds.")
 
@@ -213,8 +213,8 @@ def _model(name: str) -> "Model":
         raise Problem(str(error)) from None
 
 
-def _try(name: str, pin: Pin | None) -> "tuple[Card | None, str]":
-    """The card of a model, or why it cannot be used."""
+def _try(name: str, pin: Pin | None) -> "tuple[Model | None, str]":
+    """A model, or why it cannot be used."""
     from functools import partial
 
     from models.panel import load_named, load_pinned
@@ -222,7 +222,7 @@ def _try(name: str, pin: Pin | None) -> "tuple[Card | None, str]":
 
     load = partial(load_named, folder=settings().models)
     try:
-        return (load_pinned(pin, load) if pin else load(name)).card, ""
+        return (load_pinned(pin, load) if pin else load(name)), ""
     except ModelError as error:
         return None, str(error)
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import redis
 from confluent_kafka import Producer
-from support.damage import DAMAGES
+from support.damage import DAMAGES, UNFIT
 from support.door import fresh
 from support.own_collector import frozen, until
 from support.own_score import OwnScore, own_score
@@ -97,7 +97,8 @@ class Traffic:
             found += [f"{one}: {n} times" for one in self.sent if (n := counted.get(one, 0)) != 1]
             ((paid,),) = client.query(
                 "SELECT count() FROM views WHERE verdict = 'valid'"
-                " AND (score IS NULL OR isNaN(score) OR reasons != 0 OR lists_version = '')"
+                " AND (score IS NULL OR isNaN(score) OR reasons != 0"
+                " OR 'unavailable' IN (model_version, lists_version))"
             ).result_rows
             found += [f"{paid} views are paid that nobody judged"] if paid else []
             report = reconcile(client, conn, topic_ranges(self.services, RAW))
@@ -299,16 +300,17 @@ def test_model_files(
         until_metric(score, traffic, "viewledger_models_missing", len(champions + shadows))
         assert traffic.judged() == {valid(versions["v1"])}
         # And of the one that judges, which is in memory.
-        chance.choice(list(DAMAGES.values()))(folder / "v1")
+        DAMAGES[chance.choice(sorted(DAMAGES))](folder / "v1")
         assert traffic.judged() == {valid(versions["v1"])}
         later = chance.choice(champions)
         repair(later)
         traffic.until(valid(versions[later]))
         # Before it starts: with none of them, and then with one again.
         scorers.close()
-        for name in ("v0", *chosen):
+        UNFIT[chance.choice(sorted(UNFIT))](folder / "v0")
+        for name in chosen:
             repair(name)
-            chance.choice(list(DAMAGES.values()))(folder / name)
+            DAMAGES[chance.choice(sorted(DAMAGES))](folder / name)
         score = scorers.enter_context(own_score(services, tmp_path, models=folder))
         assert traffic.judged() == {held("model_unavailable", "unavailable")}
         one = chance.choice(champions)

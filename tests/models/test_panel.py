@@ -93,6 +93,16 @@ def test_a_model_in_memory_is_not_loaded_again(pins: list[Pin], load: Load) -> N
     assert found == Panel(before.shadows[0], (before.champion,))  # type: ignore[arg-type]
 
 
+def test_a_card_that_was_changed_is_another_file(tmp_path: Path) -> None:
+    pin = save_small(tmp_path, "mine", 1, threshold=0.5)
+    card = tmp_path / "mine" / "card.json"
+    card.write_text(card.read_text().replace('"threshold": 0.5', '"threshold": 0.9'))
+    mine = partial(load_named, folder=tmp_path)
+    assert mine("mine").threshold == 0.9
+    with pytest.raises(ModelError, match="another file now"):
+        load_pinned(pin, mine)
+
+
 def test_another_file_under_the_name_is_refused_loudly(tmp_path: Path) -> None:
     mine = partial(load_named, folder=tmp_path)
     pin = save_small(tmp_path, "mine", 1)

@@ -36,6 +36,11 @@ def _vouched_for(folder: Path) -> None:
     _change_card(folder, model_sha256=found)
 
 
+def _lenient(folder: Path) -> None:
+    """Another threshold, by which less is denied."""
+    _change_card(folder, threshold=0.9999)
+
+
 def _of_older_features(folder: Path) -> None:
     _change_card(folder, features_digest="0" * 16)
 
@@ -50,7 +55,7 @@ def _change_card(folder: Path, **changes: Any) -> None:
     (folder / "card.json").write_text(json.dumps(card | changes))
 
 
-DAMAGES: dict[str, Callable[[Path], None]] = {
+UNFIT: dict[str, Callable[[Path], None]] = {
     "missing": _missing,
     "cardless": _without_card,
     "broken": _broken,
@@ -59,3 +64,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "features": _of_older_features,
     "library": _of_older_library,
 }
+"""By which it cannot be loaded at all."""
+
+DAMAGES = UNFIT | {"lenient": _lenient}
+"""By which it is not what was promoted."""

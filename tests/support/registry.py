@@ -39,4 +39,4 @@ def save_small(
         reference=dict(reference),
     )
     save_model(folder / name, estimator, card, "text")
-    return Pin(name, load_model(name, folder).card.model_sha256)
+    return Pin(name, load_model(name, folder).sha256)
