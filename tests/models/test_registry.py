@@ -61,7 +61,7 @@ def test_the_calibration_of_the_card_makes_raw_scores_probabilities(
 def test_the_champion_is_here_small_and_has_a_card() -> None:
     found = load_model("champion")
     files = {path.name: path.stat().st_size for path in (REGISTRY / "champion").iterdir()}
-    assert set(files) == {"model.skops", "card.json", "card.md"}
+    assert set(files) >= {"model.skops", "card.json", "card.md"}
     assert sum(files.values()) < 1_000_000
     assert set(found.card.metrics["tests"]["by_kind"]) >= {"slow_distributed", "promoter_farm"}
     assert found.card.metrics["tests"]["people_flagged_by_model"]["rate"] < 0.01
