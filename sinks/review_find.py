@@ -68,7 +68,7 @@ _SUBJECTS = """
         FROM corrections WHERE {meant} GROUP BY partition, raw_offset
     ) AS later ON later.partition = views.partition AND later.raw_offset = views.raw_offset
     WHERE {meant} {still}
-    ORDER BY log_time, views.partition, views.raw_offset LIMIT {most}
+    ORDER BY log_time, views.partition, views.raw_offset {limit}
 """
 # What became invalid later still counts here: its viewer is paid for nothing else that day.
 _CLAIMS = f"""
@@ -94,20 +94,19 @@ _CLAIMS = f"""
 
 def find_events(client: Client, event_ids: Sequence[str]) -> list[Subject]:
     """The views with these event ids, in the order of the log."""
-    return _subjects(client, _EVENTS, {"events": list(event_ids)}, "", 10 * len(event_ids))
+    return _subjects(client, _EVENTS, {"events": list(event_ids)})
 
 
 def find_held(client: Client, held: Held, most: int) -> list[Subject]:
     """The first ones that are held by now, in the order of the log."""
-    return _subjects(
-        client, _HELD, held._asdict(), "AND verdict = 'held' AND last_became = ''", most
-    )
+    still = "AND verdict = 'held' AND last_became = ''"
+    return _subjects(client, _HELD, held._asdict(), still, f"LIMIT {most}")
 
 
 def _subjects(
-    client: Client, meant: str, parameters: dict[str, Any], still: str, most: int
+    client: Client, meant: str, parameters: dict[str, Any], still: str = "", limit: str = ""
 ) -> list[Subject]:
-    query = _SUBJECTS.format(day=_DAY, meant=meant, still=still, most=most)
+    query = _SUBJECTS.format(day=_DAY, meant=meant, still=still, limit=limit)
     found = []
     for row in client.query(query, parameters=parameters).result_rows:
         *place, viewer, post, day, first, reasons, became, later, gained = row

@@ -112,6 +112,23 @@ def test_stopped_anywhere_it_ends_the_same(
     agrees(conn, client)
 
 
+def test_what_was_not_carried_on_is_known_to_the_next_one(
+    store: Settings, databases: tuple[Connection, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conn, client = databases
+    same = {"viewer_id": ["viewer"] * 2, "post_id": ["post"] * 2}
+    first, second = stored_views(conn, client, [HELD, HELD], **same)
+    person = BOT._replace(decided="valid")
+    with monkeypatch.context() as patch:
+        patch.setattr(review, "follow", stops_at(1, review.follow, after=False))
+        with pytest.raises(Stopped):
+            list(decide_events(store, conn, client, [first], person))
+    (done,) = decide_events(store, conn, client, [second], person)
+    assert done.became == "unqualified"
+    assert money(conn, "promoter-0") == {"promoter_pending": RATE}
+    agrees(conn, client)
+
+
 def test_nothing_is_done_without_a_name(
     store: Settings, databases: tuple[Connection, Client]
 ) -> None:

@@ -24,11 +24,13 @@ MODEL = {"m1": 0.8}
 
 @pytest.fixture(scope="module")
 def databases(stack: Settings) -> Iterator[tuple[Connection, Client]]:
-    """Views of many people, and of two promoters who are not like them."""
+    """Views of many promoters, a large one among them, and of two who are not like them."""
     with both(empty_store(stack, "clickhouse", "postgres")) as (conn, client):
         rows: list[tuple[str, Verdict, float]] = [
             *[(f"p{n % 10}", VALID, 0.1) for n in range(1_000)],
             *[(f"p{n % 10}", INVALID, 0.9) for n in range(30)],
+            *[("large", INVALID, 0.9)] * 30,
+            *[("large", VALID, 0.1)] * 600,
             *[("cheat", INVALID, 0.95)] * 25,
             *[("cheat", VALID, 0.05)] * 25,
             *[("sly", VALID, 0.41)] * 30,
@@ -67,7 +69,7 @@ def test_who_is_listed_and_why(databases: tuple[Connection, Client]) -> None:
     assert [(one.kind, one.views) for one in sly.evidence if one.listed] == [("near", 30)]
     (model,) = [one for one in cheat.evidence if one.listed]
     assert model.share == 0.5
-    assert model.others == pytest.approx((30 + LEAST_VIEWS - 1) / (1_030 + 30 + 19 + 6))
+    assert model.others == pytest.approx((60 + LEAST_VIEWS - 1) / (1_030 + 630 + 30 + 19 + 6))
     assert model.at_least > TIMES * model.others
     assert cheat.excess == pytest.approx(25 - model.others * 50)
     assert cheat.unpaid_micros == {"EUR": 25 * RATE}
