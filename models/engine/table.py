@@ -46,6 +46,7 @@ clock_skew_s | view | - | value | from sent_at to received_at
 local_hour | view | - | value | hour of the day where the viewer says to be
 viewer_views_1m | viewer | 1 min | count | earlier views
 viewer_views_10m | viewer | 10 min | count | earlier views
+viewer_views_1h | viewer | 1 h | count | earlier views
 viewer_views_24h | viewer | 24 h | count | earlier views
 viewer_gap_s | viewer | last 1 | seconds since | the last view
 viewer_gap_before_s | viewer | last 2 | seconds since | the gap before the last
@@ -99,6 +100,10 @@ agent_share_10m | user_agent | 10 min | share of all | how usual the user agent 
 agent_new_10m | user_agent | 10 min | excess of new | its viewers that come once
 campaign_share_10m | campaign | 10 min | share of all | volume of the campaign
 campaign_new_10m | campaign | 10 min | excess of new | its viewers that come once
+campaign_views_1m | campaign | 1 min | count | earlier views
+campaign_gap_s | campaign | last 1 | seconds since | the last view
+campaign_gap_mean | campaign | last 4 | mean gap | pace of the campaign
+campaign_viewers_10m | campaign | 10 min | distinct viewer | viewers seen
 campaign_promoters_1h | campaign | 1 h | distinct promoter | who sends
 campaign_devices_1h | campaign | 1 h | distinct device | on what
 promoter_share_10m | promoter | 10 min | share of all | volume of the promoter
