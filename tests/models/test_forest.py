@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,9 +13,11 @@ from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTY
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 
 from models.forest import MAX_LEAVES, forest_of
-from models.registry import Model, load_model
+from models.registry import UNCALIBRATED, Model, load_model
 
 CHAMPION = load_model("champion")
+PLAIN = msgspec.structs.replace(CHAMPION.card, calibration=UNCALIBRATED)
+"""The card of a model whose probability is scikit-learn's own."""
 FEATURES = 5
 ON_THRESHOLDS = np.array([-np.inf, -2.5, -0.0, 0.0, 5e-324, 1.0, 1 + 2**-52, 1e300, np.inf])
 BESIDE_THRESHOLDS = np.nextafter(ON_THRESHOLDS, [[-np.inf], [np.inf]]).ravel()
@@ -98,7 +101,7 @@ def test_trees_as_they_are_trained(leaves: int) -> None:
     features[rng.random(features.shape) < 0.2] = np.nan
     bot = np.isnan(features[:, 0]) | (features[:, 1] > 1)
     estimator = fitted(features, bot, max_iter=5, max_leaf_nodes=leaves, min_samples_leaf=5)
-    model = Model(CHAMPION.card, estimator, forest_of(estimator))
+    model = Model(PLAIN, estimator, forest_of(estimator))
     expected = estimator.predict_proba(features)[:, 1].astype(np.float32)
     assert model.forest is not None
     assert model.predict(features).tolist() == expected.tolist()
@@ -122,7 +125,7 @@ def test_trees_that_do_not_fit_are_left_to_scikit_learn(options: dict[str, Any])
     features[:, 1] += rng.random(3_000)
     bot = (features[:, 0] % 2 == 0) ^ (rng.random(3_000) < 0.4) ^ (features[:, 1] < 3)
     estimator = fitted(features, bot, max_iter=3, min_samples_leaf=2, **options)
-    model = Model(CHAMPION.card, estimator, forest_of(estimator))
+    model = Model(PLAIN, estimator, forest_of(estimator))
     assert model.forest is None
     expected = estimator.predict_proba(features)[:, 1].astype(np.float32)
     assert model.predict(features).tolist() == expected.tolist()

@@ -4,12 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from models import counters
-from models.hashing import Keys, combine
 from models.judge import Judged, weigh
 from models.registry import load_model
 from models.training import Examples
@@ -57,19 +54,10 @@ def judged(seed: int, hide: Hide, monkeypatch: pytest.MonkeyPatch) -> tuple[Exam
     return found, weigh(found.policy, found.givt, score, model.threshold, 0)
 
 
-def _from_one_moment(entity: Keys, viewed_at: np.ndarray, window_ms: int) -> Keys:
-    """As `counters._key`, but the windows of all entities begin at the same time."""
-    bucket = (viewed_at // window_ms).astype(np.uint64)
-    return (bucket << np.uint64(48)) | (combine(entity) >> np.uint64(16))
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 def test_verdicts_features_and_scores_are_the_same(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # When the count of an entity starts anew is drawn by its number, which a hash changes. This
-    # is the one thing that differs, and not between addresses and hashes alone.
-    monkeypatch.setattr(counters, "_key", _from_one_moment)
     raw, of_raw = judged(seed, lambda event: None, monkeypatch)
     hashed, of_hashed = judged(seed, hashing(tmp_path, b"s" * 32), monkeypatch)
     assert_array_equal(hashed.features, raw.features)
@@ -78,15 +66,3 @@ def test_verdicts_features_and_scores_are_the_same(
     assert_array_equal(of_hashed.reasons, of_raw.reasons)
     assert_array_equal(of_hashed.score, of_raw.score)
     assert (raw.givt & Reason.DATACENTER_ADDRESS.bit).any()
-
-
-def test_with_the_windows_as_they_are_next_to_nothing_differs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw, of_raw = judged(3, lambda event: None, monkeypatch)
-    hashed, of_hashed = judged(3, hashing(tmp_path, b"s" * 32), monkeypatch)
-    assert_array_equal(hashed.givt, raw.givt)
-    assert (of_hashed.verdict != of_raw.verdict).mean() < 0.03
-    # It is another draw of the same lottery, so that another salt does as much.
-    _, of_other = judged(3, hashing(tmp_path, b"t" * 32), monkeypatch)
-    assert (of_hashed.verdict != of_other.verdict).mean() < 0.03
