@@ -61,7 +61,8 @@ def show_page(
         return "there is no Chromium here (Debian: apt-get install chromium)"
     if not (SDK / "dist" / "viewledger.min.js").exists():
         return "sdk/web is not built (make install)"
-    with _served(SDK) as site, TemporaryDirectory() as profile:
+    # Chromium's helpers may write to the profile for a moment longer than itself.
+    with _served(SDK) as site, TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = {
             "key": make_key(settings, "publishable", [site]),
             "endpoint": collector_url(settings),
