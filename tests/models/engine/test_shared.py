@@ -10,7 +10,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
-from support.columns import KEYS, Columns, columns, cut, edges
+from support.columns import KEYS, Columns, columns, cut, draw_traffic, edges
 
 from models.engine import shared as module
 from models.engine.engine import Engine
@@ -74,6 +74,14 @@ def test_the_same_features_as_from_memory(
     expected = Engine(ALL).observe(traffic)
     assert len(expected[0:1].T) == len(FEATURES)
     np.testing.assert_array_equal(expected, streamed(Engine(ALL), found, cut(traffic, at)))
+
+
+@pytest.mark.services
+def test_the_same_features_over_months_of_little_traffic(found: RedisShared) -> None:
+    traffic = draw_traffic(np.random.default_rng(7), rows=900, few=6)
+    blocks = cut(traffic, list(range(0, 900, 3)))
+    expected = Engine(ALL).observe(traffic)
+    np.testing.assert_array_equal(expected, streamed(Engine(ALL), found, blocks))
 
 
 @pytest.mark.services
