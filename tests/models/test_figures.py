@@ -28,6 +28,13 @@ def test_recall_at_one_percent_false_positives() -> None:
     assert figures(positive, score, np.arange(300), 1)["recall_at_1pct_fpr"]["estimate"] == 0.8
 
 
+def test_recall_at_one_per_mille() -> None:
+    positive = np.arange(3_100) < 100
+    score = np.concatenate([np.full(60, 9.0), np.full(20, 7.0), np.full(20, 5.0), np.zeros(3_000)])
+    score[100:103], score[103] = 8, 6
+    assert figures(positive, score, np.arange(3_100), 1)["recall_at_01pct_fpr"]["estimate"] == 0.8
+
+
 def test_intervals_are_of_viewers_and_repeatable() -> None:
     rng = np.random.default_rng(1)
     viewer = np.repeat(np.arange(40), 25)

@@ -4,7 +4,7 @@ from support.examples import TELLING, examples
 
 from models import training
 from models.features import NAMES
-from models.training import joined, split_by_time, train
+from models.training import REPETITION, joined, split_by_time, train
 
 
 def test_learns_and_repeats_itself() -> None:
@@ -52,6 +52,17 @@ def test_people_are_thinned_where_bots_are_rare(monkeypatch: pytest.MonkeyPatch)
     bots = int((~known.human).sum())
     assert (~chosen.human).sum() == bots
     assert chosen.human.sum() == max(500, 10 * bots)
+
+
+@pytest.mark.parametrize("name", REPETITION)
+def test_nobody_looks_more_like_a_person_by_doing_the_same_again(name: str) -> None:
+    known = examples(4_000)
+    known.features[:, NAMES.index(name)] += 2 * known.human
+    model = train(known, seed=1)
+    some = np.repeat(known.features[:50], 2, axis=0)
+    some[::2, NAMES.index(name)], some[1::2, NAMES.index(name)] = -3, 5
+    score = model.decision_function(some)
+    assert (score[1::2] >= score[::2]).all()
 
 
 def test_splits_by_time() -> None:

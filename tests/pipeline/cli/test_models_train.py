@@ -1,6 +1,7 @@
 """`viewledger models train --data` and `card`, as typed."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.ranking import load_ranking_model
+from models.ensemble import Ensemble
+from models.ranking import load_ranking_model, save_ranking_model
 from models.registry import ModelError, load_model
 from pipeline.cli.main import app
 from pipeline.cli.problems import Problem
@@ -167,6 +169,33 @@ def test_a_model_of_clicks_that_was_changed_is_refused(
         load_ranking_model(tmp_path)
     (tmp_path / "model.skops").unlink()
     with pytest.raises(ModelError, match="No such file"):
+        load_ranking_model(tmp_path)
+
+
+def out_of_forest(ensemble: Ensemble) -> None:
+    ensemble.forest.estimators_[0].tree_.children_left[0] = 10**6
+
+
+def out_of_boosted(ensemble: Ensemble) -> None:
+    ensemble.boosted[0]._predictors[0][0].nodes["left"][0] = 10**6
+
+
+def in_a_circle(ensemble: Ensemble) -> None:
+    ensemble.boosted[0]._predictors[0][0].nodes["left"][0] = 0
+
+
+def out_of_columns(ensemble: Ensemble) -> None:
+    ensemble.boosted[0]._predictors[0][0].nodes["feature_idx"][0] = 10**6
+
+
+@pytest.mark.parametrize("harm", [out_of_forest, out_of_boosted, in_a_circle, out_of_columns])
+def test_a_tree_that_leads_anywhere_is_not_followed(
+    ranked: tuple[Path, Path], tmp_path: Path, harm: Callable[[Ensemble], None]
+) -> None:
+    model = load_ranking_model(ranked[0])
+    harm(model.fitted.ensemble)
+    save_ranking_model(tmp_path, model.fitted, model.card, "text")
+    with pytest.raises(ModelError, match="leads out of its nodes or columns"):
         load_ranking_model(tmp_path)
 
 
