@@ -10,9 +10,10 @@ from schemas.settings import Settings, settings
 
 # No test asserts on time: a busy machine is no fault of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
 hypothesis.settings.load_profile("untimed")
 
-_LONG = ("faults", "services")
+_LONG = ("faults", "services", "slow")
 """Marks of long tests, the longest first."""
 
 

@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.protocol import Labelled, features_of, first_of_each, fit, score
+
+pytestmark = pytest.mark.slow
 
 
 def clicks(seed: int, start: int, n: int = 3_000) -> Labelled:

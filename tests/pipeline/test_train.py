@@ -15,7 +15,9 @@ from pipeline.train_wanted import Wanted
 from pipeline.training_data import simulated
 from pipeline.training_days import SORTS
 
-EVENTS = 2_000
+pytestmark = pytest.mark.slow
+
+EVENTS = 1_500
 PLOTS = {"roc.png", "pr.png", "calibration.png", "scores.png", "threshold.png"}
 
 

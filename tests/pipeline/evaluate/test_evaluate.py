@@ -11,6 +11,8 @@ from pipeline.cli.problems import Problem
 from pipeline.evaluate.read import read_file
 from pipeline.simulate.simulate import simulate
 
+pytestmark = pytest.mark.slow
+
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 HEADER = "ip,app,device,os,channel,click_time,attributed_time,is_attributed\n"
 

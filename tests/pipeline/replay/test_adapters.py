@@ -134,6 +134,7 @@ def test_empty_files(tmp_path, adapter):
         survey(path, adapter, lambda done: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("adapter", "name", "rows", "campaigns"),
     [

@@ -62,6 +62,7 @@ def test_two_lines_cannot_share_an_end_to_end_id(name: str) -> None:
         FORMATS[name].write(batch(line, line, payer=payer(name)))
 
 
+@pytest.mark.slow
 @names
 def test_ten_thousand_lines(name: str) -> None:
     lines = [transfer(n, fitting(name)[0]) for n in range(1, 10_001)]
