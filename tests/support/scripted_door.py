@@ -108,7 +108,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        wire = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        wire = self.rfile.read(length)
+        if len(wire) < length:  # the client was killed before it had sent all of it
+            self.close_connection = True
+            return
         plain = gzip.decompress(wire) if self.headers["Content-Encoding"] == "gzip" else wire
         door = self.server.door
         headers = {name.lower(): value for name, value in self.headers.items()}
