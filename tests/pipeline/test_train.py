@@ -17,7 +17,7 @@ from pipeline.training_days import SORTS
 
 pytestmark = pytest.mark.slow
 
-EVENTS = 1_500
+EVENTS = 2_000
 PLOTS = {"roc.png", "pr.png", "calibration.png", "scores.png", "threshold.png"}
 
 
