@@ -49,3 +49,13 @@ def configure_logs(level: str, worker: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(worker=worker)
+
+
+def logs_for_people() -> None:
+    """Sends what a command logs to standard error, in words; standard output is its answer."""
+    structlog.configure(
+        # The stream of the moment: tests exchange it.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        processors=[_censor, *structlog.get_config()["processors"]],
+    )

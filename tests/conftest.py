@@ -1,10 +1,12 @@
 """The embedded services, started once for all tests that ask for them."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
+import structlog
 
 from schemas.settings import Settings, settings
 
@@ -12,6 +14,8 @@ from schemas.settings import Settings, settings
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
 hypothesis.settings.load_profile("untimed")
+# Not among the answers of commands.
+structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 _LONG = ("faults", "services", "slow")
 """Marks of long tests, the longest first."""

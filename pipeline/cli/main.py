@@ -29,6 +29,7 @@ from pipeline.cli import (
     simulate,
 )
 from pipeline.cli.problems import Problem
+from schemas.logs import logs_for_people
 from schemas.settings import NotRunningError
 
 app = typer.Typer(
@@ -64,6 +65,7 @@ erase.register(app)
 def main() -> None:
     """Entry point of the console script."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
+    logs_for_people()
     try:
         app()
     except (Problem, NotRunningError) as error:

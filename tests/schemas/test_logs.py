@@ -7,17 +7,18 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from schemas.logs import configure_logs
+from schemas.logs import configure_logs, logs_for_people
 
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    before = structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
 
 
@@ -62,3 +63,16 @@ def test_the_level_holds_for_both(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("some.library").info("not said")
     logging.getLogger("aiokafka").info("not said")
     assert lines(capsys) == []
+
+
+def test_a_command_says_on_standard_error_what_is_wrong_and_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs_for_people()
+    structlog.get_logger().info("read a list")
+    structlog.get_logger().warning("a list is broken", list="tor", ip="203.0.113.7")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "a list is broken" in err
+    assert "read a list" not in err
+    assert "203.0.113.7" not in err

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from models.lists import givt_reasons, load_lists
 from pipeline.cli.main import app
 from pipeline.cli.problems import Problem
+from pipeline.evaluate.evaluate import _with_lists
 from pipeline.evaluate.read import read_file
 from pipeline.simulate.simulate import simulate
 
@@ -136,6 +138,14 @@ def test_views_of_the_simulator(simulated: tuple[Path, Path]) -> None:
         }
     )
     assert figures(*words, "--fit", events)["roc_auc"]["estimate"] > 0.9
+
+
+def test_what_lists_find_ranks_higher(simulated: tuple[Path, Path]) -> None:
+    data = read_file("view", simulated[0], [simulated[1]])
+    listed = givt_reasons(load_lists(), data.batch) != 0
+    assert 0 < listed.sum() < len(listed)
+    scores = _with_lists(np.zeros(len(listed)), data)
+    assert scores[listed].min() > 0 == abs(scores[~listed]).max()
 
 
 @pytest.mark.parametrize(
