@@ -136,13 +136,14 @@ def _counting(asked: Asked, data: Labelled, trained: list[Labelled]) -> npt.NDAr
 
 def _with_lists(scores: Floats, data: File) -> Floats:
     """Log-odds by a model and by lists: the stream asks both, and lists first."""
-    return scores + _LISTED * (givt_reasons(load_lists(), data.batch) != 0)
+    listed = givt_reasons(load_lists(), data.batch) != 0
+    return np.where(listed, scores + _LISTED, scores)
 
 
 def _by_model(model: Model, adapter: str, data: File, warm: list[File]) -> Floats:
     earlier = sorted(warm, key=lambda file: int(file.batch.log_time[0]))
     features = stream_features(file.batch for file in [*earlier, data])
     probability = model.predict(features[-1]).astype(np.float64)
-    bot = np.asarray(logit(np.clip(probability, _NEAR, 1 - _NEAR)), np.float64)
+    bot: Floats = np.asarray(logit(np.clip(probability, _NEAR, 1 - _NEAR)), np.float64)
     # Who installs the app looks least like a bot.
     return -bot if adapter == "talkingdata" else bot
