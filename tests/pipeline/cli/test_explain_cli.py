@@ -16,6 +16,7 @@ from support.shared import LocalShared
 from support.stores import empty_store
 from typer.testing import CliRunner, Result
 
+from models.features import NAMES
 from models.judge import Judge
 from pipeline.cli.main import app
 from pipeline.cli.problems import Problem
@@ -91,7 +92,7 @@ def test_explains_in_words(run: Run) -> None:
     assert "declared_bot (general invalid traffic): the user agent is that of" in said
     assert "model champion-" in said
     assert "shadow strict-1: " in said
-    assert "the other 21" in said
+    assert f"the other {len(NAMES) - 3}" in said
     assert "Note" not in said
 
 
