@@ -22,7 +22,7 @@ import structlog
 from redis.exceptions import RedisError
 from xxhash import xxh3_64_hexdigest
 
-from models.engine.engine import Asked
+from models.engine.ask import Asked
 from models.engine.families import Family
 from models.engine.layout import layout_of, records_of
 from models.engine.state import States, forgotten, state_type

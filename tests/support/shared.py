@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.engine.engine import Asked
+from models.engine.ask import Asked
 from models.engine.state import States
 from models.engine.store import LocalStore
 
