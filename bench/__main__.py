@@ -154,10 +154,8 @@ def run(events: int, stages: Sequence[str]) -> dict[str, Any]:
                     say(f"latency, at {rate:,.0f} events/s")
                     found["latency"] = latency.measure(settings, messages, rate)
         if "score_shadow" in stages:
-            say(f"sending {half:,} events")
-            here.produce(here.next(half))
             say("score, with a shadow")
-            found["score_shadow"] = shadow.measure(settings, half)
+            found["score_shadow"] = shadow.measure(here, half)
         if "collector" in stages:
             found["collector"] = collector.measure(settings, events, say)
     return results

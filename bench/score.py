@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.workers import Metrics, running, watch
+from bench.workers import Metrics, Worker, running, watch
 from schemas.settings import Settings
 
 
@@ -12,6 +12,12 @@ def measure(settings: Settings, events: int) -> dict[str, Any]:
     From the last look at which no event was scored to the first at which all blocks were read
     back from the log: without imports and loading the model, with claiming the partitions.
     """
+    with running(settings, "score-0", pinned=True) as (worker,):
+        return watched(settings, worker, events)
+
+
+def watched(settings: Settings, worker: Worker, events: int) -> dict[str, Any]:
+    """What a worker that has just begun needs for `events`."""
 
     def begun(metrics: Metrics) -> bool:
         return metrics.total("viewledger_events_total") > 0
@@ -21,8 +27,7 @@ def measure(settings: Settings, events: int) -> dict[str, Any]:
         confirmed = metrics.get("viewledger_blocks_total{outcome=block}", 0)
         return metrics.total("viewledger_events_total") == events and confirmed == written
 
-    with running(settings, "score-0", pinned=True) as (worker,):
-        run = watch(settings, worker, events, begun, done)
+    run = watch(settings, worker, events, begun, done)
     metrics, measured = run.metrics, run.measured
     refused = metrics.by_label("viewledger_refused_total")
     return measured.to_json(
