@@ -34,7 +34,7 @@ NAMES = tuple(feature.name for feature in FEATURES)
 
 COLUMNS = (
     *("viewer", "campaign", "promoter", "post", "ip", "prefix", "device"),
-    *("user_agent", "watch_ms", "watch_s"),
+    *("watch_ms", "watch_s"),
 )
 """Those of `models.engine.view.columns_of_batch` that say which memory is needed."""
 

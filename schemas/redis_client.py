@@ -31,16 +31,11 @@ def connect(url: str, timeout_s: float) -> "Redis | RedisCluster":
     found = RedisUrl.parse(url)
     once = Retry(NoBackoff(), 0)
     options = {**found.options, **_limits(timeout_s)}
-    share = _limits(timeout_s / len(found.servers))
     if found.kind == "sentinel":
-        sentinels = {**found.sentinel_options, **share, "retry": once}
-        manager: Any = Sentinel(  # type: ignore[no-untyped-call]
-            found.servers, sentinel_kwargs=sentinels, retry=once, **options
-        )
-        master: Redis = manager.master_for(found.master)
+        master: Redis = _master(Sentinel, found, timeout_s, once)
         return master
     if found.kind == "cluster":
-        first = {**found.options, **share, "retry": once}
+        first = {**found.options, **_share(found, timeout_s), "retry": once}
         nodes = [
             ClusterNode(  # type: ignore[no-untyped-call]
                 host, port, redis_connection=Redis(host, port, **first)
@@ -68,12 +63,7 @@ def connect_async(url: str, timeout_s: float) -> "AsyncRedis | AsyncRedisCluster
     once = Retry(NoBackoff(), 0)
     options = {**found.options, **_limits(timeout_s)}
     if found.kind == "sentinel":
-        share = _limits(timeout_s / len(found.servers))
-        sentinels = {**found.sentinel_options, **share, "retry": once}
-        manager: Any = Sentinel(  # type: ignore[no-untyped-call]
-            found.servers, sentinel_kwargs=sentinels, retry=once, **options
-        )
-        master: Redis = manager.master_for(found.master)
+        master: Redis = _master(Sentinel, found, timeout_s, once)
         return master
     if found.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in found.servers]
@@ -94,6 +84,19 @@ async def close_async(client: "AsyncRedis | AsyncRedisCluster") -> None:
     if isinstance(pool, SentinelConnectionPool):
         with suppress(RedisError):
             await pool.sentinel_manager.aclose()
+
+
+def _master(sentinel: Any, found: RedisUrl, timeout_s: float, once: Any) -> Any:
+    """A client for the master, by the Sentinel of redis-py or that of its asyncio."""
+    sentinels = {**found.sentinel_options, **_share(found, timeout_s), "retry": once}
+    options = {**found.options, **_limits(timeout_s)}
+    manager = sentinel(found.servers, sentinel_kwargs=sentinels, retry=once, **options)
+    return manager.master_for(found.master)
+
+
+def _share(found: RedisUrl, timeout_s: float) -> dict[str, Any]:
+    """Limits with which all servers that are asked in turn take the timeout together."""
+    return _limits(timeout_s / len(found.servers))
 
 
 def _limits(timeout_s: float) -> dict[str, Any]:

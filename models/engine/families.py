@@ -1,5 +1,6 @@
 """What has to be remembered of each entity, as the table of features needs it."""
 
+import functools
 from typing import NamedTuple
 
 from models.engine.table import Feature
@@ -57,6 +58,7 @@ def length(window: str) -> int:
     return int(second) if first == "last" else int(first) * _UNITS[second]
 
 
+@functools.cache
 def needs(feature: Feature) -> tuple[tuple[str, Value], ...]:
     """The entities that a feature is made of, with what is asked of each, in the order in which
     `models.engine.derive` takes them.

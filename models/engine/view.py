@@ -7,18 +7,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.batch import IDS, Batch
-from models.hashing import Memo, text_key, text_keys
+from models.hashing import text_keys
 
-_AGENTS = Memo(text_key)
 _HOUR_MS = 3_600_000
 
 
 def columns_of_batch(batch: Batch) -> dict[str, npt.NDArray[Any]]:
-    """All columns of `models.engine.group.Columns` of n views."""
+    """The columns of `models.engine.group.Columns` of n views.
+
+    Without user agents: no feature of the stream is about them.
+    """
     watch, hour = batch.watch_ms, batch.viewed_at / _HOUR_MS + batch.tz_offset_min / 60
     return {
         "time": batch.viewed_at,
-        "seen": np.maximum.accumulate(batch.log_time),
+        "seen": batch.log_time,
         "viewer": batch.viewer,
         "campaign": batch.campaign,
         "promoter": batch.promoter,
@@ -26,7 +28,6 @@ def columns_of_batch(batch: Batch) -> dict[str, npt.NDArray[Any]]:
         "ip": batch.address,
         "prefix": batch.prefix,
         "device": batch.device,
-        "user_agent": _AGENTS.column(batch.user_agents),
         "watch_ms": watch,
         "watch_s": watch / 1e3,
         "watch_ratio": watch / np.where(batch.duration_ms > 0, batch.duration_ms, np.nan),

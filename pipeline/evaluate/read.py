@@ -129,7 +129,9 @@ def _edits(batch: Batch) -> dict[str, npt.NDArray[Any]]:
 
 
 _COLUMNS: dict[str, Callable[[list[View], Batch], dict[str, npt.NDArray[Any]]]] = {
-    "view": lambda _, batch: columns_of_batch(batch),
+    "view": lambda _, batch: (
+        columns_of_batch(batch) | {"user_agent": _KEYS.column(batch.user_agents)}
+    ),
     "talkingdata": _clicks,
     "wikipedia": lambda _, batch: _edits(batch),
 }

@@ -4,13 +4,10 @@ One seed again: pytest tests/faults/test_review_kills.py --seed 17
 """
 
 import random
-from functools import partial
 from pathlib import Path
-from signal import SIGKILL
 
 import pytest
-from support.finance import Finance, owner
-from support.finance_child import die_at_step
+from support.finance import Finance
 from support.payouts import money
 from support.reviews import RATE, both, ends, stored_views
 from support.stores import empty_store
@@ -44,18 +41,7 @@ def test_killed_at_random_steps(
     finance = Finance(store, env, tmp_path)
     words = ("review", "decide", *events[:4], "--as", decided, "--by", "rita", "--note", "why")
     before = sent(store)
-    steps = []
-    for kill in range(KILLS + 1):
-        at = chance.randint(1, STEPS) if kill < KILLS else 0
-        process = finance.start(*words, patch=partial(die_at_step, at))
-        process.join()
-        said = (tmp_path / "said.txt").read_text()
-        assert process.exitcode in (0, -SIGKILL), said
-        with owner(store) as conn:
-            assert verify_ledger(conn) == []
-        if process.exitcode == 0:
-            break
-        steps.append(said.rpartition("\0")[2][:60])
+    steps = finance.killed_at_steps(*words, chance=chance, kills=KILLS, steps=STEPS)
     print(f"seed {fault_seed}, {decided}: killed at {steps}")
     with both(store) as (conn, client):
         report = reconcile(client, conn, ends(client))

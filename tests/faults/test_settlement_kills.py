@@ -6,16 +6,13 @@ One seed again: pytest tests/faults/test_settlement_kills.py --seed 17
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
-from signal import SIGKILL
 from unittest.mock import patch
 
 import msgspec
 import pytest
 from support.blocks import START
 from support.finance import Finance, owner
-from support.finance_child import die_at_step
 from support.payouts import money
 from support.settlement import PROMOTER, Log, stored_log
 from support.stores import empty_store
@@ -110,20 +107,9 @@ def test_judging_again_is_killed_at_random_steps(
 
     def judged(kills: int) -> tuple[Settings, list[str]]:
         """A log of its own that was judged again, by a process that was killed at most so often."""
-        store, steps = empty_store(stack, "clickhouse", "postgres"), []
+        store = empty_store(stack, "clickhouse", "postgres")
         finance, _ = finance_of(store, tmp_path, stored_log(store, random.Random(1), HOURS))
-        for kill in range(kills + 1):
-            at = chance.randint(1, STEPS) if kill < kills else 0
-            process = finance.start(*words, patch=partial(die_at_step, at))
-            process.join()
-            said = (tmp_path / "said.txt").read_text()
-            assert process.exitcode in (0, -SIGKILL), said
-            with owner(store) as conn:
-                assert verify_ledger(conn) == []
-            if process.exitcode == 0:
-                break
-            steps.append(said.rpartition("\0")[2][:60])
-        return store, steps
+        return store, finance.killed_at_steps(*words, chance=chance, kills=kills, steps=STEPS)
 
     whole, _ = judged(0)
     sent_before = topic_ranges(stack, CORRECTIONS)

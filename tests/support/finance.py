@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
-from support.finance_child import Commands, die_at_a_new_point, run
+from support.finance_child import Commands, die_at_a_new_point, die_at_step, run
 
 from pipeline.embedded.stack import processes
 from schemas.settings import Settings
+from sinks.ledger_verify import verify_ledger
 from sinks.postgres import Connection
 
 _KILLS = [0, 0, 1, 1, 2, 3]
@@ -78,6 +79,29 @@ class Finance:
             if lost:
                 owner(self.settings).close()
         raise AssertionError
+
+    def killed_at_steps(
+        self, *words: object, chance: random.Random, kills: int, steps: int
+    ) -> list[str]:
+        """Runs a command until it is done; what it was at each time it was killed.
+
+        Args:
+            kills: at most so often.
+            steps: about how many it has.
+        """
+        killed = []
+        for kill in range(kills + 1):
+            at = chance.randint(1, steps) if kill < kills else 0
+            process = self.start(*words, patch=partial(die_at_step, at))
+            process.join()
+            said = self._said.read_text()
+            assert process.exitcode in (0, -signal.SIGKILL), said
+            with owner(self.settings) as conn:
+                assert verify_ledger(conn) == []
+            if process.exitcode == 0:
+                break
+            killed.append(said.rpartition("\0")[2][:60])
+        return killed
 
     def refused(self, *words: object) -> str:
         """What the command said when it refused."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.clicks import clicks
 from typer.testing import CliRunner, Result
 
 from models.ensemble import Ensemble
@@ -17,8 +18,6 @@ from pipeline.cli.problems import Problem
 from pipeline.simulate.simulate import simulate
 
 pytestmark = pytest.mark.slow
-
-HEADER = "ip,app,device,os,channel,click_time,attributed_time,is_attributed\n"
 
 
 def run(*words: object) -> Result:
@@ -109,24 +108,10 @@ def test_a_kind_can_be_held_out(views: tuple[object, ...], tmp_path: Path) -> No
     assert "no payable views of that kind" in problem("train", *words, "--hold-out", "farmer")
 
 
-def clicks(path: Path, n: int = 2_000) -> Path:
-    """Clicks of which those of few apps and of new devices are installs."""
-    rng = np.random.default_rng(1)
-    lines = [HEADER]
-    for i in range(n):
-        installs = rng.random() < 0.08
-        app_id = rng.integers(1, 4) if installs or rng.random() < 0.1 else 5
-        ip = rng.integers(5_000) if installs or rng.random() < 0.1 else i % 50
-        time = f"2017-11-07 11:{10 + i * 20 // n:02}:{i * 1_200 // n % 60:02}"
-        lines.append(f"{ip},{app_id},1,{i % 3},{i % 7},{time},,{int(installs)}\n")
-    path.write_text("".join(lines))
-    return path
-
-
 @pytest.fixture(scope="module")
 def ranked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     out = tmp_path_factory.mktemp("ranking")
-    data = clicks(out / "clicks.csv")
+    data = clicks(out / "clicks.csv", 1, 10, 2_000, minutes=20)
     said = done("train", "--data", data, "--adapter", "talkingdata", "--out", out, "--name", "td")
     assert "a scorer refuses it" in said
     return out / "td", data

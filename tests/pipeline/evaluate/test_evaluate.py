@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.clicks import clicks
 from typer.testing import CliRunner
 
 from models.lists import givt_reasons, load_lists
@@ -16,7 +17,6 @@ from pipeline.simulate.simulate import simulate
 pytestmark = pytest.mark.slow
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
-HEADER = "ip,app,device,os,channel,click_time,attributed_time,is_attributed\n"
 
 
 def run(*words: object):
@@ -36,20 +36,6 @@ def figures(*words: object) -> dict:
     for key in ("roc_auc", "pr_auc", "recall_at_1pct_fpr"):
         assert 0 <= found[key]["low"] <= found[key]["estimate"] <= found[key]["high"] <= 1
     return found
-
-
-def clicks(path: Path, seed: int, minute: int, n: int = 1_500) -> Path:
-    """Clicks of which those of few apps and of new devices are installs."""
-    rng = np.random.default_rng(seed)
-    lines = [HEADER]
-    for i in range(n):
-        installs = rng.random() < 0.08
-        app_id = rng.integers(1, 4) if installs or rng.random() < 0.1 else 5
-        ip = rng.integers(5_000) if installs or rng.random() < 0.1 else i % 50
-        time = f"2017-11-07 11:{minute + i * 5 // n:02}:{i * 300 // n % 60:02}"
-        lines.append(f"{ip},{app_id},1,{i % 3},{i % 7},{time},,{int(installs)}\n")
-    path.write_text("".join(lines))
-    return path
 
 
 @pytest.fixture(scope="module")
