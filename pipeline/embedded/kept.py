@@ -9,6 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+# Below the ephemeral range: a port from within it can be lost to any outgoing
+# connection of this machine while the service restarts.
+_PORTS = range(15_000, 32_000)
+_given: set[int] = set()
+"""A port is free until its server has started: two services must not be given the same."""
+
 
 class ServiceError(Exception):
     """A service cannot run here: which, why, and what to do."""
@@ -66,13 +72,12 @@ def kept_port(folder: Path, name: str = "port") -> int:
     if not _is_free(port):
         port = _free_port()
         write_private(path, str(port))
+    _given.add(port)
     return port
 
 
 def _free_port() -> int:
-    # Below the ephemeral range: a port from within it can be lost to any outgoing
-    # connection of this machine while the service restarts.
-    while not _is_free(port := random.randint(15_000, 32_000)):
+    while (port := random.choice(_PORTS)) in _given or not _is_free(port):
         pass
     return port
 

@@ -4,6 +4,8 @@ import socket
 import stat
 from pathlib import Path
 
+import pytest
+
 from pipeline.embedded.kept import kept, kept_password, kept_port, package_folder, write_private
 
 
@@ -36,6 +38,17 @@ def test_a_port_is_kept_until_somebody_else_has_it(tmp_path: Path) -> None:
         other = kept_port(tmp_path)
         assert other != port
     assert kept_port(tmp_path) == other
+
+
+def test_two_services_that_are_not_up_yet_have_two_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = range(31_000, 31_020)
+    monkeypatch.setattr("pipeline.embedded.kept._PORTS", ports)
+    monkeypatch.setattr("pipeline.embedded.kept._given", set())
+    given = {kept_port(tmp_path, f"port{number}") for number in range(10)}
+    assert len(given) == 10
+    assert given <= set(ports)
 
 
 def test_ports_lie_below_the_ephemeral_range(tmp_path: Path) -> None:
