@@ -12,7 +12,8 @@ SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 DAY = 24 * HOUR
 SEEN_AHEAD = 10 * MINUTE
 _UNITS = {"min": MINUTE, "h": HOUR}
-_TAIL = ("seconds since", "duration", "least gap", "mean gap", "spread of gaps")
+_GAPS = ("least gap", "mean gap", "spread of gaps", "entropy of gaps")
+_TAIL = ("seconds since", "duration", *_GAPS)
 _WATCH = ("change of watch", "spread of watch", "repeats of watch")
 
 

@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 _SOON_S = 0.25
 """Gaps much shorter than this are alike."""
 _SPREAD_OF = 3
-"""Fewer gaps than this have no spread."""
+"""Fewer gaps than this have neither spread nor entropy."""
 
 
 def lagged(
@@ -61,6 +61,8 @@ def gap_values(
             result[aggregate, k] = np.where(had >= k, between[place - (k - 1)], np.nan)
         elif aggregate == "duration":
             result[aggregate, k] = np.where(had >= k, (time - padded[place - k]) / 1e3, np.nan)
+        elif aggregate == "entropy of gaps":
+            result[aggregate, k] = _entropy(between, place, had, k)
     pace = [k for aggregate, k in asked if aggregate in ("mean gap", "spread of gaps")]
     least = [k for aggregate, k in asked if aggregate == "least gap"]
     if least:
@@ -94,6 +96,19 @@ def _least(between: Floats, place: Ints, had: Ints, k: int) -> Floats:
         rows = np.flatnonzero(had > d)
         low[rows] = np.minimum(low[rows], between[place[rows] - d])
     return low
+
+
+def _entropy(between: Floats, place: Ints, had: Ints, k: int) -> Floats:
+    """Shannon entropy of the last k gaps, in buckets of powers of two, bits."""
+    entropy = np.full(len(place), np.nan)
+    rows = np.flatnonzero(had >= _SPREAD_OF)
+    n, lag = np.minimum(had[rows], k), np.arange(k)[:, None]
+    bucket = np.frexp(np.maximum(between, 0) + _SOON_S)[1][place[rows] - lag]
+    bucket = np.where(lag < n, bucket, -1_000 - lag)  # what was not, in a bucket of its own
+    alike = (bucket[:, None] == bucket).sum(axis=0)
+    # Whole numbers (up to k = 15): the same in any order, and exactly 0 if all are alike.
+    entropy[rows] = np.log2(n**n / alike.prod(axis=0)) / n
+    return entropy
 
 
 def _pace(logs: Floats, place: Ints, had: Ints, k: int) -> tuple[Floats, Floats]:

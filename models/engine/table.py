@@ -7,10 +7,11 @@ on the hour's volume nor on how long ago counting began.
 
 Aggregates: `value`; `count`; `distinct X`; `seconds since` the last view, or the gap k views ago;
 `duration` of the last k gaps; `least gap`, `mean gap` (log2 of seconds, the newest weighing
-most), `spread of gaps` (standard deviation of log2); `age` since the first view; `new share` of
-viewers seen for the first time; `share of all` (log2); `excess of new` viewers over all traffic's;
-`part of X`; `lift of X × Y` (log2 of how much more often they meet than by chance); `change of`,
-`spread of`, `repeats of watch`.
+most), `spread of gaps` (standard deviation of log2), `entropy of gaps` (bits, of how they fall
+into buckets of powers of two); `age` since the first view; `new share` of viewers seen for the
+first time; `share of all` (log2); `excess of new` viewers over all traffic's; `part of X`; `lift of
+X × Y` (log2 of how much more often they meet than by chance); `change of`, `spread of`, `repeats
+of watch`.
 """
 
 from typing import NamedTuple
@@ -55,6 +56,7 @@ viewer_took_8_s | viewer | last 8 | duration | how long the last eight gaps took
 viewer_gap_mean | viewer | last 8 | mean gap | habitual pace
 viewer_gap_least_s | viewer | last 8 | least gap | fastest two views in a row
 viewer_gap_spread | viewer | last 8 | spread of gaps | clockwork is regular
+viewer_gap_entropy | viewer | last 8 | entropy of gaps | bits, of powers of two: a timer has few
 viewer_age_s | viewer | 24 h | age | since the viewer came
 viewer_posts_24h | viewer | 24 h | distinct post | posts seen
 viewer_campaigns_24h | viewer | 24 h | distinct campaign | campaigns seen
@@ -78,6 +80,7 @@ ip_took_4_s | ip | last 4 | duration | how long the last four gaps took
 ip_gap_mean | ip | last 8 | mean gap | habitual pace
 ip_gap_least_s | ip | last 8 | least gap | fastest two views in a row
 ip_gap_spread | ip | last 8 | spread of gaps | clockwork is regular
+ip_gap_entropy | ip | last 8 | entropy of gaps | bits, of powers of two: a timer has few
 ip_age_s | ip | 24 h | age | since the address came
 ip_campaigns_1h | ip | 1 h | distinct campaign | campaigns seen
 ip_devices_1h | ip | 1 h | distinct device | devices behind the address

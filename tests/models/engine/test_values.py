@@ -1,10 +1,11 @@
 """The features against the same, row by row, as slowly as they are meant."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from support.columns import KEYS, Columns, columns
 
@@ -13,7 +14,8 @@ from models.engine.families import DAY, families_of, length
 from models.engine.summary import words_of
 from models.engine.table import FEATURES
 
-CHECKED = ("count", "seconds since", "duration", "least gap", "mean gap", "spread of gaps", "age")
+GAPS = ("least gap", "mean gap", "spread of gaps", "entropy of gaps")
+CHECKED = ("count", "seconds since", "duration", *GAPS, "age")
 
 
 def by_the_book(traffic: Columns) -> dict[str, list[float]]:
@@ -70,7 +72,13 @@ def value(feature, life: list[dict], at: int, traffic: Columns) -> float:
     if kind == "mean gap":
         weights = 0.5 ** np.arange(len(gaps))[::-1]
         return float(np.average(logs, weights=weights)) if gaps else math.nan
-    return float(logs.std()) if len(gaps) >= 3 else math.nan
+    if len(gaps) < 3:
+        return math.nan
+    if kind == "entropy of gaps":
+        shares = [count / len(gaps) for count in Counter(np.floor(logs).tolist()).values()]
+        return -sum(share * math.log2(share) for share in shares)
+    assert kind == "spread of gaps"
+    return float(logs.std())
 
 
 @settings(max_examples=40, deadline=None)
@@ -83,6 +91,27 @@ def test_features_mean_what_the_table_says(traffic: Columns) -> None:
         np.testing.assert_allclose(
             found[:, names.index(name)], expected, rtol=1e-6, atol=1e-6, err_msg=name
         )
+
+
+@pytest.mark.parametrize(
+    ("gaps", "bits"),
+    [
+        ([60, 60], math.nan),
+        ([60] * 3, 0),
+        ([60] * 7, 0),
+        ([0, 0.2, 0.1, 0.249], 0),  # all of them soon
+        ([0.249, 0.25, 0.749, 0.75], 1.5),
+        ([4, 7, 8, 15], 1),
+        ([2**i for i in range(8)], 3),
+        ([2**i for i in range(8)] + [60] * 8, 0),  # the last eight count
+    ],
+)
+def test_bits_of_gaps(gaps: list[float], bits: float) -> None:
+    time = np.rint(np.cumsum([0, *gaps, 1]) * 1e3).astype(np.int64)
+    block = {"time": time, "seen": time, "viewer": np.ones(len(time), np.uint64)}
+    names = [feature.name for feature in FEATURES]
+    found = Engine(block).observe(block)[-2, names.index("viewer_gap_entropy")]
+    np.testing.assert_equal(found, bits)
 
 
 def test_watch_times_that_repeat() -> None:
