@@ -9,11 +9,12 @@ import numpy.typing as npt
 from models.engine.ask import Asked, answered, ask, assembled
 from models.engine.families import Value, families_of, needs
 from models.engine.group import Columns
-from models.engine.state import NEVER, States
+from models.engine.state import FAR, NEVER, WEEK, States
 from models.engine.store import LocalStore
 from models.engine.table import FEATURES, Feature
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float64]
 
 
@@ -99,7 +100,7 @@ class Engine:
         # A broker's clock may step back: within a block or, just as well, between two.
         seen = np.maximum.accumulate(np.maximum(columns["seen"], self._seen))
         self._seen = int(seen[-1]) if len(seen) else self._seen
-        return {**columns, "seen": seen}
+        return {**columns, "seen": seen, "time": _near(columns["time"], seen)}
 
     def _exchange(self, asked: Asked) -> States:
         return self._stores[asked.family.name].exchange(asked.group.keys, asked.summaries)
@@ -120,6 +121,16 @@ class Engine:
                 name: arrays[f"{family.name}/{name}"] for name in ("keys", "states", "watermark")
             }
             self._stores[family.name] = LocalStore.from_arrays(family, own)
+
+
+def _near(time: Ints, seen: Ints) -> Ints:
+    """Times without the whole weeks that are too far from when it was seen: what is replayed after
+    a month would wrap around into the next one, and everybody's windows would stand still."""
+    off = time - seen
+    far = np.abs(off) > FAR
+    if not far.any():
+        return time
+    return np.where(far, seen + np.fmod(off, WEEK) + np.sign(off) * WEEK, time)
 
 
 def _possible(feature: Feature, given: Collection[str]) -> bool:

@@ -22,6 +22,9 @@ Summaries = npt.NDArray[np.void]
 
 NEVER = -(1 << 43)
 """Before any time."""
+WEEK = 7 * 24 * 3_600_000
+FAR = 2 * WEEK
+"""Times are told apart up to 24 days from `seen`; old `times` may be ten days older."""
 
 
 def state_type(family: Family) -> np.dtype[np.void]:

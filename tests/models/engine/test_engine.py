@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.columns import KEYS, Columns, columns, cut, edges, rows
+from support.columns import KEYS, Columns, columns, cut, draw_traffic, edges, rows
 
 from models.engine.ahead import look_ahead
 from models.engine.engine import Engine
@@ -88,6 +88,20 @@ def test_looking_ahead_is_bounded(traffic: Columns, at: int) -> None:
     far["time"] = far["seen"]
     whole = dict(traffic, time=traffic["seen"])
     np.testing.assert_array_equal(look_ahead(whole)[:at], look_ahead(far)[:at])
+
+
+@pytest.mark.parametrize("days", [13, 25, 28, 30, 45, 91])
+def test_views_of_months_ago_are_late_and_stop_nobodys_windows(days: int) -> None:
+    rng = np.random.default_rng(5)
+    before, replayed, after = cut(draw_traffic(rng, 600, 4, busy=4), [200, 400])
+    # A block of what was refused long ago; who is in it does not come again.
+    for name in ("viewer", "ip", "prefix", "device", "user_agent", "post"):
+        replayed[name] = rng.integers(100, 200, 200).astype(np.uint64)
+    week, late = (dict(replayed, time=replayed["time"] - n * 24 * 3_600_000) for n in (7, days))
+    expected, found = features([before, week, after]), features([before, late, after])
+    np.testing.assert_array_equal(found[400:], expected[400:])
+    if days % 7 == 0:  # their own gaps are what they were
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_memory_is_bounded_by_who_is_active() -> None:
