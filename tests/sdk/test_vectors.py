@@ -18,7 +18,7 @@ from schemas.settings import Settings
 from sinks.sealing import new_key
 from viewledger_sdk import ConfigError, InvalidEvent
 from viewledger_sdk.answer import Answer, Delivered, GiveUp, Halve, Retry, decide
-from viewledger_sdk.delivery import deliver
+from viewledger_sdk.delivery import Pause, deliver
 from viewledger_sdk.keys import parse_key
 from viewledger_sdk.protocol import backoff_bound_s, build_request, sign, split
 from viewledger_sdk.queue import Item
@@ -146,9 +146,10 @@ def halves(answer: Answer | None, count: int) -> list[int]:
         lambda part: sizes.append(len(part)),  # type: ignore[func-returns-value, arg-type]
         lambda outcome: None,
     )
-    next(steps)
-    steps.send(answer)
-    steps.send(Answer(401, {}, b""))
+    for came in (None, answer, Answer(401, {}, b"")):
+        make = steps.send(came)
+        assert not isinstance(make, Pause)
+        make()
     return sizes[1:]
 
 

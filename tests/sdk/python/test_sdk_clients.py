@@ -111,6 +111,11 @@ def test_retry_after_holds_for_every_batch(door, make_client):
         assert client.flush(20)
     assert len(door.seen) == 3
     assert min(one.at for one in door.seen[1:]) - door.seen[0].at >= 0.99
+    # Nor were they signed before: a signature is good for five minutes, the wait may be an hour.
+    signed = [int(one.headers["x-viewledger-timestamp"]) for one in door.seen]
+    assert min(signed[1:]) - signed[0] >= 990
+    sent = [one.events[0]["sent_at"] for one in door.seen]
+    assert min(sent[1:]) - sent[0] >= 990
     assert sorted(door.accepted()) == sorted(ids)
 
 

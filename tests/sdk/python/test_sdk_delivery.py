@@ -54,7 +54,7 @@ def test_each_event_is_settled_once(count, data):
             failures += 1
             came = NoAnswer("reset")
         else:
-            came = answer(json.loads(step.body)) if failures < 30 else Answer(401, {}, b"")
+            came = answer(json.loads(step().body)) if failures < 30 else Answer(401, {}, b"")
             failures += 1
     settled = [item.number for outcome in outcomes for item in outcome.items]
     assert sorted(settled) == list(range(count))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from support.scripted_door import SECRET_KEY
 from support.sdk_clients import VIEW
 
 from viewledger_sdk import AsyncClient, Client, ClientClosed
+from viewledger_sdk.disk_queue import DiskQueue
 
 
 def test_at_the_end_of_the_process_all_is_sent(door):
@@ -58,6 +60,39 @@ def test_a_forked_client_says_so(door):
         client.track(VIEW)
     assert b"before a fork" in said
     assert len(door.accepted()) == 1
+
+
+FORK = """
+    import asyncio, os, signal, sys
+    from viewledger_sdk import AsyncClient, Client
+    path, kind = sys.argv[1:]
+    async def main():
+        client = {"sync": Client, "async": AsyncClient}[kind](
+            "http://127.0.0.1:9", KEY, queue_path=path, on_problem=lambda one: print("told")
+        )
+        client.track(VIEW)
+        child = os.fork()
+        if not child:
+            sys.exit()  # of main, of the loop, and by atexit of the process
+        os.waitpid(child, 0)
+        for _ in range(5):
+            client.track(VIEW)
+        os.kill(os.getpid(), signal.SIGKILL)
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_forked_child_that_ends_takes_nothing_with_it(kind, tmp_path):
+    code = textwrap.dedent(FORK).replace("KEY", repr(SECRET_KEY)).replace("VIEW", repr(VIEW))
+    path = tmp_path / "queue.db"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), kind], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, ""), done.stderr
+    queue = DiskQueue(path, 10)
+    assert queue.unsettled == 6
+    queue.close()
 
 
 def test_without_a_loop_nothing_is_queued(door):

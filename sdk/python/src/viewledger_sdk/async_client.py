@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from viewledger_sdk.answer import Answer
-from viewledger_sdk.delivery import Came, NoAnswer, Outcome, Step
+from viewledger_sdk.delivery import Came, NoAnswer, Outcome, Pause, Step
 from viewledger_sdk.outbox import Counts, OnProblem, Options, Outbox, logger
 from viewledger_sdk.protocol import Request
 from viewledger_sdk.queue import Item
@@ -80,6 +80,8 @@ class AsyncClient:
 
     async def close(self, timeout: float | None = 10.0) -> bool:
         """Sends what is left, and stops. As `Client.close`."""
+        if self._outbox.forked:
+            return False
         if self._outbox.closed:
             return not self._outbox.queue.unsettled
         self._start()
@@ -180,9 +182,9 @@ class AsyncClient:
             came = await self._take_step(step)
 
     async def _take_step(self, step: Step) -> Came:
-        if isinstance(step, Request):
+        if not isinstance(step, Pause):
             await asyncio.sleep(max(0.0, self._resume_at - time.monotonic()))
-            return await self._post(step)
+            return await self._post(step())
         logger.info("sending again in %.1f s: %s", step.seconds, step.why)
         if step.everybody:
             self._resume_at = max(self._resume_at, time.monotonic() + step.seconds)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from viewledger_sdk.answer import Answer
-from viewledger_sdk.delivery import Came, NoAnswer, Outcome, Step
+from viewledger_sdk.delivery import Came, NoAnswer, Outcome, Pause, Step
 from viewledger_sdk.outbox import Counts, OnProblem, Options, Outbox, logger
 from viewledger_sdk.protocol import Request
 from viewledger_sdk.queue import Item
@@ -130,6 +130,8 @@ class Client:
         Returns:
             Whether everything was settled.
         """
+        if self._outbox.forked:
+            return False
         with self._changed:
             if self._outbox.closed:
                 return not self._outbox.queue.unsettled
@@ -206,9 +208,9 @@ class Client:
             came = self._take_step(step)
 
     def _take_step(self, step: Step) -> Came:
-        if isinstance(step, Request):
+        if not isinstance(step, Pause):
             self._pause_until(self._resume_at)
-            return self._post(step)
+            return self._post(step())
         logger.info("sending again in %.1f s: %s", step.seconds, step.why)
         until = time.monotonic() + step.seconds
         if step.everybody:

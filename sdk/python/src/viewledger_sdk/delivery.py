@@ -6,6 +6,7 @@ is sent what came of it, and returns when the batch is done.
 
 import random
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from viewledger_sdk.answer import Answer, Delivered, GiveUp, Rejection, Retry, decide
@@ -39,7 +40,8 @@ class Outcome(NamedTuple):
     detail: str = ""
 
 
-Step = Request | Pause
+Step = Callable[[], Request] | Pause
+"""A request is made when it is about to go: it says when it was sent, and is signed with that."""
 Came = Answer | NoAnswer | None
 
 
@@ -69,7 +71,7 @@ def _deliver_part(
     attempt = 0
     while True:
         attempt += 1
-        came = yield request_of(part)
+        came = yield partial(request_of, part)
         answer = came if isinstance(came, Answer) else None
         failure = came.why if isinstance(came, NoAnswer) else "no answer"
         decision = decide(answer, len(part), wall_ms(), failure)

@@ -1,14 +1,30 @@
 """Events that are not settled yet, in a file that survives the process."""
 
+import ctypes
+import os
 import sqlite3
 from collections import deque
 from pathlib import Path
+from weakref import WeakSet
 
 from viewledger_sdk.errors import ConfigError, QueueLocked
 from viewledger_sdk.queue import Item, batch_length, full
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, data BLOB NOT NULL)"""
+_open: "WeakSet[DiskQueue]" = WeakSet()
+
+
+def _keep_for_ever() -> None:
+    """In a forked child: to close a connection there would delete the log that its parent writes,
+    and at its end Python closes what nobody holds.
+    """
+    for queue in _open:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(queue._db))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_for_ever)
 
 
 class DiskQueue:
@@ -32,6 +48,7 @@ class DiskQueue:
             )
         except sqlite3.OperationalError as error:
             raise ConfigError(f"the queue {str(path)!r} cannot be used: {error}") from None
+        _open.add(self)
         try:
             # Held until the connection ends, however it ends: one process at a time.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")

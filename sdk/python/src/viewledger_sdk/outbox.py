@@ -110,12 +110,17 @@ class Outbox:
     def _put(self, event_id: str | None, data: bytes) -> None:
         if self.closed:
             raise ClientClosed("the client is closed: the event was not queued")
-        if os.getpid() != self._pid:
+        if self.forked:
             raise ClientClosed("the client was made before a fork: make one in each process")
         if not self.queue.waiting:
             self._since = time.monotonic()
         self.queue.put(event_id, data)
         self.counts.tracked += 1
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is the copy in a child: all that is in it is for its parent to send."""
+        return os.getpid() != self._pid
 
     def due_in(self) -> float | None:
         """Seconds until a batch should be sent; None if there is nothing to send."""
@@ -193,6 +198,8 @@ class Outbox:
 
     def close(self) -> list[Item]:
         """Gives up the queue; returns the events that are lost by that."""
+        if self.forked:
+            return []
         left = self.queue.close()
         if left:
             self.counts.not_accepted[NOT_SENT] += len(left)
