@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 import sklearn
 import skops.io
 
@@ -18,7 +17,8 @@ from models.encodings import Encoding, Encodings
 from models.engine.table import digest
 from models.ensemble import Ensemble
 from models.protocol import Fitted
-from models.registry import Card, ModelError, save_model
+from models.registry import UNREADABLE, Card, ModelError, save_model
+from models.tree_nodes import check_boosted, check_tree
 
 _TREE_LEAF = -1
 
@@ -71,7 +71,7 @@ def is_ranking_model(folder: Path) -> bool:
     """Whether the folder has a card, and it is one of these models."""
     try:
         card = msgspec.json.decode((folder / "card.json").read_bytes(), type=Card)
-    except (OSError, msgspec.MsgspecError):
+    except UNREADABLE:
         return False
     return card.data.get("source") in ADAPTERS
 
@@ -86,7 +86,7 @@ def load_ranking_model(folder: Path) -> RankingModel:
     try:
         card = msgspec.json.decode((folder / "card.json").read_bytes(), type=Card)
         packed = (folder / "model.skops").read_bytes()
-    except (OSError, msgspec.MsgspecError) as error:
+    except UNREADABLE as error:
         raise ModelError(f"{folder}: {error}; {again}") from error
     if card.features_digest != ranking_digest(card.data.get("source", "")):
         raise ModelError(f"{folder} was trained on other features than these; {again}")
@@ -115,23 +115,10 @@ def _fitted(plain: dict[str, Any]) -> Fitted:
 
 
 def _check_nodes(ensemble: Ensemble) -> None:
-    """Raises ValueError unless every tree leads downwards to a leaf, and asks for columns that
-    there are: scikit-learn reads memory that is not the tree's otherwise."""
     for model in ensemble.boosted:
-        for (predictor,) in model._predictors:
-            nodes = predictor.nodes
-            inner = nodes["is_leaf"] == 0
-            children = [nodes[side][inner].astype(np.int64) for side in ("left", "right")]
-            _check(len(nodes), inner, children, nodes["feature_idx"][inner], len(ensemble.used))
+        check_boosted(model, len(ensemble.used))
     for member in ensemble.forest.estimators_ if ensemble.forest else ():
         tree = member.tree_
         inner = tree.children_left != _TREE_LEAF
         children = [side[inner] for side in (tree.children_left, tree.children_right)]
-        _check(tree.node_count, inner, children, tree.feature[inner], len(ensemble.used))
-
-
-def _check(n: int, inner: Any, children: list[Any], feature: Any, columns: int) -> None:
-    rows = np.flatnonzero(inner)
-    down = all(((child > rows) & (child < n)).all() for child in children)
-    if not down or not ((feature >= 0) & (feature < columns)).all():
-        raise ValueError("a tree leads out of its nodes or columns")
+        check_tree(tree.node_count, inner, children, tree.feature[inner], len(ensemble.used))

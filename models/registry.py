@@ -18,8 +18,9 @@ from scipy.special import expit
 from threadpoolctl import ThreadpoolController
 
 from models.drift import Reference
-from models.features import Matrix, features_digest
+from models.features import NAMES, Matrix, features_digest
 from models.forest import Forest, forest_of
+from models.tree_nodes import check_boosted
 
 REGISTRY = Path(__file__).parent / "registry"
 
@@ -30,6 +31,9 @@ Calibration = tuple[float, float]
 """Slope and intercept: a view is a bot's with the probability sigmoid(slope × raw + intercept)."""
 
 UNCALIBRATED: Calibration = (1.0, 0.0)
+
+UNREADABLE = (OSError, ValueError, RecursionError, msgspec.MsgspecError)
+"""What reading a card may raise; bytes that are no text are a ValueError."""
 
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
@@ -129,11 +133,11 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
         described = (folder / "card.json").read_bytes()
         card = msgspec.json.decode(described, type=Card)
         packed = (folder / "model.skops").read_bytes()
-    except (OSError, msgspec.MsgspecError) as error:
+    except UNREADABLE as error:
         raise ModelError(f"model {name!r}: {error}; {again}") from error
     if sha256(packed).hexdigest() != card.model_sha256:
         raise ModelError(f"model {name!r}: model.skops is not the file of its card; {again}")
-    if card.features_digest != features_digest():
+    if card.features_digest != features_digest() or card.features != list(NAMES):
         raise ModelError(f"model {name!r} was trained on other features than these; {again}")
     if card.libraries.get("scikit-learn") != sklearn.__version__:
         made = card.libraries.get("scikit-learn")
@@ -151,9 +155,11 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
         )
     try:
         estimator = skops.io.loads(packed, trusted=_TRUSTED)
+        check_boosted(estimator, len(NAMES))
+        forest = forest_of(estimator)
     except Exception as error:  # skops raises many kinds on a damaged file
         raise ModelError(f"model {name!r} cannot be loaded: {error}; {again}") from error
-    return Model(card, estimator, forest_of(estimator), sha256(described).hexdigest())
+    return Model(card, estimator, forest, sha256(described).hexdigest())
 
 
 def save_model(folder: Path, estimator: Any, card: Card, text: str) -> None:

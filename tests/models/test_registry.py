@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +138,64 @@ def test_a_card_reads_back(estimator: HistGradientBoostingClassifier, tmp_path: 
     raw = msgspec.json.decode((tmp_path / "small" / "card.json").read_bytes())
     assert raw["data"] == {"x": [1]}
     assert len(raw["model_sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"name": "\xff"}', b'{"data": {"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}", b"[]"],
+)
+def test_a_card_of_other_bytes_is_refused(
+    content: bytes, estimator: HistGradientBoostingClassifier, tmp_path: Path
+) -> None:
+    save_model(tmp_path / "small", estimator, card(), "text")
+    (tmp_path / "small" / "card.json").write_bytes(content)
+    with pytest.raises(ModelError, match="train it again"):
+        load_model("small", tmp_path)
+
+
+def _leaf(nodes: Any) -> int:
+    return int(np.flatnonzero(nodes["is_leaf"])[0])
+
+
+def _change(field: str, at: Any, value: Any) -> Callable[[Any], Any]:
+    def change(estimator: Any) -> Any:
+        nodes = estimator._predictors[0][0].nodes
+        nodes[field][at(nodes) if callable(at) else at] = value
+        return estimator
+
+    return change
+
+
+def _wider(estimator: Any) -> Any:
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(200, len(NAMES) + 1))
+    return HistGradientBoostingClassifier(max_iter=1).fit(features, rng.random(200) < 0.5)
+
+
+@pytest.mark.parametrize(
+    "harmed",
+    [
+        _change("value", _leaf, np.nan),  # such a score is below any threshold: paid
+        _change("value", _leaf, np.inf),
+        _change("left", 0, 10_000),
+        _change("left", 0, 0),
+        _change("right", 0, 1),
+        _change("feature_idx", 0, 500),
+        _wider,
+        lambda _: {"no": "model"},
+    ],
+)
+def test_trees_that_nobody_trained_are_refused_when_they_are_loaded(
+    harmed: Callable[[Any], Any], estimator: HistGradientBoostingClassifier, tmp_path: Path
+) -> None:
+    save_model(tmp_path / "small", harmed(deepcopy(estimator)), card(), "text")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_model("small", tmp_path)
+
+
+def test_a_card_with_other_names_of_features_is_refused(
+    estimator: HistGradientBoostingClassifier, tmp_path: Path
+) -> None:
+    save_model(tmp_path / "small", estimator, card(features=[*NAMES, "more"]), "text")
+    with pytest.raises(ModelError, match="trained on other features"):
+        load_model("small", tmp_path)
