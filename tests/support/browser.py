@@ -132,6 +132,11 @@ def play(page: Page, ms: int) -> None:
     page.wait_for_function(f"progress >= {before + ms}", polling=20)
 
 
+def left_at(page: Page) -> float:
+    """What had been played of the page before this one, when it was left."""
+    return float(page.evaluate("localStorage.progress"))
+
+
 def near(watched: float, progress: float) -> None:
     """Whether the SDK counted what the media element played."""
     assert abs(watched - progress) <= TOLERANCE_MS, (watched, progress)

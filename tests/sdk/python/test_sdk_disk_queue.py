@@ -73,6 +73,44 @@ def test_it_is_bounded(tmp_path):
     queue.close()
 
 
+FULL_DISK = textwrap.dedent(
+    """
+    import resource, sys, time
+    from pathlib import Path
+    from viewledger_sdk import Client
+    url, key, path, view = sys.argv[1:]
+    told = []
+    with Client(url, key, queue_path=path, linger_s=0, on_problem=told.append) as client:
+        for number in range(3):  # more than there are threads
+            client.track(eval(view), event_id=f"event-{number:016}")
+            while client._outbox.queue.waiting:
+                time.sleep(0.001)
+            size = Path(path + "-wal").stat().st_size
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+            assert client.flush(5), client.counts
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert client.counts.accepted == 3 and not told
+    """
+)
+
+
+def test_a_full_disk_does_not_end_the_sending(door, tmp_path):
+    door.script = [Act(wait_s=0.3)] * 3  # the disk is full when the answer comes
+    path = str(tmp_path / "queue.db")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, door.url, SECRET_KEY, path, repr(VIEW)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(door.accepted()) == 3
+    queue = DiskQueue(tmp_path / "queue.db", 10)
+    assert queue.unsettled == 0
+    queue.close()
+
+
 TRACK_FOREVER = textwrap.dedent(
     """
     import itertools, sys
