@@ -1,6 +1,7 @@
 """Events that are not settled yet, in a file that survives the process."""
 
 import ctypes
+import logging
 import os
 import sqlite3
 from collections import deque
@@ -9,6 +10,8 @@ from weakref import WeakSet
 
 from viewledger_sdk.errors import ConfigError, QueueLocked
 from viewledger_sdk.queue import Item, batch_length, full
+
+logger = logging.getLogger("viewledger_sdk")
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, data BLOB NOT NULL)"""
@@ -71,6 +74,8 @@ class DiskQueue:
         self.waiting = self.unsettled = int(count)
         self.last = int(last)
         self._taken = -1
+        self._settled: list[int] = []
+        """What is settled, and still in the file."""
 
     def put(self, event_id: str | None, data: bytes) -> None:
         if self.unsettled >= self._max:
@@ -96,17 +101,34 @@ class DiskQueue:
         return items
 
     def settle(self, items: list[Item]) -> None:
-        self._db.execute("BEGIN")
-        self._db.executemany(
-            "DELETE FROM events WHERE number = ?", [(item.number,) for item in items]
-        )
-        self._db.execute("COMMIT")
         self.unsettled -= len(items)
+        self._settled += [item.number for item in items]
+        self._forget()
+
+    def _forget(self) -> None:
+        try:
+            self._db.execute("BEGIN")
+            self._db.executemany(
+                "DELETE FROM events WHERE number = ?", [(number,) for number in self._settled]
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            # A full disk, such as. They go with the next ones; killed before, they are sent twice.
+            logger.warning("the queue on disk cannot be written: %s", error)
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        else:
+            self._settled.clear()
 
     def settled_up_to(self, number: int) -> bool:
-        row = self._db.execute("SELECT 1 FROM events WHERE number <= ? LIMIT 1", (number,))
-        return row.fetchone() is None
+        gone = sum(one <= number for one in self._settled)
+        rows = self._db.execute(
+            "SELECT 1 FROM events WHERE number <= ? LIMIT ?", (number, gone + 1)
+        ).fetchall()
+        return len(rows) <= gone
 
     def close(self) -> list[Item]:
+        if self._settled:
+            self._forget()
         self._db.close()
         return []
