@@ -41,7 +41,7 @@ class ListFile(Generic[T]):
     def __init__(self, name: str, path: Path, read: Callable[[Path], Read[T]]) -> None:
         """Knows nothing until `reload`."""
         self._name, self._path, self._read = name, path, read
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._asked = False
         self._now: Read[T] | None = None
 
@@ -121,9 +121,9 @@ def read_ipcat(path: Path) -> Read[list[Range]]:
     return Read(_version(packed), len(ranges), ranges)
 
 
-def read_patterns(path: Path) -> Read[re.Pattern[str]]:
-    """A pattern that finds any of those in a file, a regular expression per line; `#` at its
-    beginning makes a line a comment.
+def read_patterns(path: Path) -> Read[tuple[re.Pattern[str], ...]]:
+    """The patterns of a file, a regular expression per line; `#` at its beginning makes a line a
+    comment. Each by itself: flags and groups of one must not change what another finds.
 
     Raises:
         ListsError: it cannot be read, or a line is no regular expression.
@@ -132,12 +132,13 @@ def read_patterns(path: Path) -> Read[re.Pattern[str]]:
     patterns = []
     for place, text in lines:
         try:
-            if re.compile(text).search(""):
-                raise ListsError(f"{path}, line {place}: it finds a bot in every user agent")
-        except re.error as error:
+            pattern = re.compile(text)
+        except (re.error, OverflowError, RecursionError) as error:
             raise ListsError(f"{path}, line {place}: no regular expression: {error}") from None
-        patterns.append(f"(?:{text})")
-    return Read(version, len(patterns), re.compile("|".join(patterns) or r"(?!)"))
+        if pattern.search(""):
+            raise ListsError(f"{path}, line {place}: it finds a bot in every user agent")
+        patterns.append(pattern)
+    return Read(version, len(patterns), tuple(patterns))
 
 
 def _lines(path: Path, comment: str = "#.*") -> tuple[str, Iterator[tuple[int, str]]]:
@@ -154,9 +155,10 @@ def _version(content: bytes) -> str:
     return sha256(content).hexdigest()[:_VERSION_DIGITS]
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> tuple[int, ...] | None:
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    # The second one is of rights as well: a file becomes readable without being written.
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

@@ -7,7 +7,7 @@ user agent that is missing or unreadable is unknown, which is no reason against 
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ def load_lists() -> Lists:
 
 
 def lists_of(
-    networks: Networks, patterns: re.Pattern[str] | None, patterns_version: str | None
+    networks: Networks, patterns: Sequence[re.Pattern[str]] | None, patterns_version: str | None
 ) -> Lists:
     """The lists made of these networks and of more patterns of declared bots."""
     more = "" if patterns_version is None else f"+crawlers-{patterns_version}"
@@ -70,8 +70,8 @@ def lists_of(
     name = f"crawler-user-agents-{version('crawler-user-agents')}{more}{versions}"
     if patterns is None:
         return Lists(name, networks.ranges, Memo(lambda agent: int(is_crawler(agent))))
-    found = patterns.search
-    declared = Memo(lambda agent: int(is_crawler(agent) or found(agent) is not None))
+    found = [pattern.search for pattern in patterns]
+    declared = Memo(lambda agent: int(is_crawler(agent) or any(find(agent) for find in found)))
     return Lists(name, networks.ranges, declared)
 
 

@@ -28,7 +28,7 @@ class ListsInUse:
     """Lists of files, looked at every few seconds, and the entries of the operator."""
 
     def __init__(
-        self, networks: Networks, crawlers: ListFile[re.Pattern[str]] | None = None
+        self, networks: Networks, crawlers: ListFile[tuple[re.Pattern[str], ...]] | None = None
     ) -> None:
         """Reads what is there. While a file was never readable there are no lists at all."""
         self._networks, self._crawlers = networks, crawlers

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from models.list_files import (
     ListFile,
     ListsError,
+    Read,
     read_ipcat,
     read_patterns,
     read_ranges,
@@ -74,6 +75,21 @@ def test_a_file_that_comes_late_is_read_then(tmp_path: Path) -> None:
     assert found.content == []
 
 
+def test_a_file_that_becomes_readable_is_read_then(tmp_path: Path) -> None:
+    def read(path: Path) -> Read[list[Range]]:
+        if not path.stat().st_mode & 0o400:  # root may read it all the same
+            raise ListsError(f"{path}: Permission denied")
+        return read_ranges(path)
+
+    path = write(tmp_path / "list", "192.0.2.1\n")
+    path.chmod(0)
+    found = ListFile("closed", path, read)
+    assert not found.reload()
+    path.chmod(0o600)
+    assert found.reload()
+    assert found.content == [parse_range("192.0.2.1")]
+
+
 def test_a_wrong_line_is_named_without_what_it_says(tmp_path: Path) -> None:
     path = write(tmp_path / "list", "192.0.2.1\n203.0.113.300\n")
     with pytest.raises(ListsError, match="line 2: neither an address nor") as error:
@@ -89,17 +105,32 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 def test_patterns_find_what_any_of_them_finds(tmp_path: Path) -> None:
     path = write(tmp_path / "bots", "# ours\nOurMonitor/\n^Mozilla/5\\.0 \\(Probe|Check#1\n")
-    found = read_patterns(path).content.search
+
+    def found(agent: str) -> bool:
+        return any(pattern.search(agent) for pattern in read_patterns(path).content)
+
     assert found("x OurMonitor/2")
     assert found("Mozilla/5.0 (Probe)")
     assert found("Check#1")
     assert not found("Mozilla/5.0 (iPhone)")
     assert not found("x Mozilla/5.0 (Probe)")
-    assert not read_patterns(write(path, "# none\n")).content.search("anything")
+    # What one line has of flags and groups is no other line's.
+    write(path, "(?i)ourmonitor\nCheck\n(?P<a>x)y\n(?P<a>(z)q)\\2\n")
+    assert found("OURMONITOR")
+    assert not found("check")
+    assert found("zqz")
+    write(path, "# none\n")
+    assert not found("anything")
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [("(", "no regular expression"), ("x*", "every user agent")]
+    ("content", "why"),
+    [
+        ("(", "no regular expression"),
+        ("a{99999999999}", "no regular expression"),
+        ("(" * 5_000 + ")" * 5_000, "no regular expression"),
+        ("x*", "every user agent"),
+    ],
 )
 def test_patterns_that_cannot_be(content: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(ListsError, match=f"line 1: .*{why}"):

@@ -131,7 +131,7 @@ def test_networks_of_files_and_more_bots(tmp_path: Path) -> None:
     vpn, tor = tmp_path / "vpn", tmp_path / "tor"
     vpn.write_text("3.208.0.0/24\n")
     tor.write_text("3.208.0.9\n2001:db8::5\n")
-    found = lists_of(Networks({"vpn": vpn, "tor": tor}), re.compile("OurMonitor"), "abc")
+    found = lists_of(Networks({"vpn": vpn, "tor": tor}), [re.compile("OurMonitor")], "abc")
     assert re.fullmatch(
         r"crawler-user-agents-[\d.]+\+crawlers-abc\+ipcat-\w{8}\+vpn-\w{8}\+tor-\w{8}",
         found.version,
