@@ -62,9 +62,9 @@ def judge_again(
     done = JudgedAgain(0, 0, 0)
     end = _floor((until or _now(conn)) - look_ahead)
     before = judged_until(conn)
+    _check_stored(settings, client, end + look_ahead)  # first: what is missing has no hours
     hours = _hours(client, before or end - _OLDEST, end)
     if hours:
-        _check_stored(settings, client, end + look_ahead)
         judge = _judge(settings, conn)
         source = Source(
             "hindsight",

@@ -5,7 +5,7 @@ import psycopg
 import pytest
 from support.ledger import name
 from support.payouts import earn, new_campaign
-from support.stores import empty_store
+from support.stores import catch_up, empty_store
 from typer.testing import CliRunner, Result
 
 from pipeline.cli.main import app
@@ -54,7 +54,10 @@ def owner_of(conn: Connection, accrual: int) -> str:
     return row[0]
 
 
-def test_settle_says_first_and_then_does_it_once(run: Run, conn: Connection, accrual: int) -> None:
+def test_settle_says_first_and_then_does_it_once(
+    run: Run, books: Settings, conn: Connection, accrual: int
+) -> None:
+    catch_up(books, "store")  # what other tests sent
     said = run("settle", "--dry-run").stdout
     assert said.startswith("Due: ")
     assert run("settle").stdout == said.replace("Due", "Settled")

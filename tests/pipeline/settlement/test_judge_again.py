@@ -273,6 +273,15 @@ def test_nothing_is_judged_that_is_not_stored(
     assert corrections(store) == []
 
 
+def test_nothing_is_released_where_no_view_is_stored_at_all(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger may have booked what ClickHouse does not have yet."""
+    monkeypatch.setattr("pipeline.settlement.judge_again.offsets_at", lambda *_: {1: 1})
+    with pytest.raises(SettleError, match="1 events behind in partition 1"):
+        run(empty_store(stack, "clickhouse", "postgres"), HOURS + 2)
+
+
 def test_without_a_model_nothing_is_judged(store: Settings) -> None:
     with pytest.raises(SettleError, match="model_version: unavailable"):
         run(store.model_copy(update={"model": "no-such-model"}), HOURS + 2)
