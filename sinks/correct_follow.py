@@ -6,6 +6,7 @@ what ClickHouse has; what is in the topic beyond that is sent once more, with th
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from uuid import uuid4
 
 import msgspec
 import pyarrow as pa
@@ -106,4 +107,7 @@ def _insert(client: Client, rows: Sequence[Correction]) -> None:
         name: pa.array([getattr(row, name) for row in rows], _INTS.get(name))
         for name in Correction.__struct_fields__
     }
-    client.insert_arrow("corrections", pa.table(columns), settings={"async_insert": 0})
+    # A server that was killed may remember an insert and have lost its part: the same rows have
+    # to go in again, so they never look like the same insert.
+    once = {"async_insert": 0, "insert_deduplication_token": uuid4().hex}
+    client.insert_arrow("corrections", pa.table(columns), settings=once)

@@ -15,7 +15,7 @@ from sinks import book, store
 from sinks.clickhouse import Client
 from sinks.ledger_verify import Total, discrepancies
 from sinks.postgres import Connection
-from sinks.reconcile_corrections import behind, check_corrections
+from sinks.reconcile_corrections import behind, check_corrections, last_correction
 from sinks.reconcile_payouts import Files, Payouts, check_answers, check_files, load_payouts
 from sinks.reconcile_store import Difference, check_store
 from sinks.reconcile_totals import (
@@ -65,7 +65,7 @@ def reconcile(
         accept_window_ms: within which an event id may be accepted only once.
         keys: of the payees; without them the stored bank files are not read.
     """
-    positions = _positions(client, conn)
+    positions, corrected = _positions(client, conn), last_correction(conn)
     stored, booked = after_corrections(client, conn, stored_views(client), booked_views(conn))
     pending = _behind(positions, raw_ranges) + behind(client, conn)
     differences: list[Difference] = []
@@ -86,6 +86,8 @@ def reconcile(
             differences += tables.result()
     if not pending and _positions(client, conn) != positions:
         pending = ["events came in while they were compared"]
+    if not pending and last_correction(conn) != corrected:
+        pending = ["views were corrected while they were compared"]
     state: Literal["agrees", "differs", "not_drained"] = (
         "not_drained" if pending else "differs" if differences else "agrees"
     )

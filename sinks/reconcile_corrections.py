@@ -18,6 +18,14 @@ _IN_LEDGER = """
 """
 
 
+def last_correction(conn: Connection) -> int:
+    """The number of the last correction of a view; 0 if there is none."""
+    ((last,),) = conn.execute(
+        "SELECT coalesce(max(view_correction_id), 0) FROM view_corrections"
+    ).fetchall()
+    return int(last)
+
+
 def behind(client: Client, conn: Connection) -> list[str]:
     """Why corrections cannot be compared yet."""
     ((stored,),) = client.query("SELECT max(correction_id) FROM corrections").result_rows

@@ -5,7 +5,7 @@ import pytest
 from support.blocks import START, block
 from support.corrections import HINDSIGHT, REVIEW
 from support.ledger import campaign
-from support.stores import empty_store
+from support.stores import empty_store, last_part, lose_part, patient_client, stopped_clickhouse
 
 from schemas.fencing import Position, Progress, Stamp
 from schemas.settings import Settings
@@ -17,9 +17,10 @@ from sinks.clickhouse import Client
 from sinks.correct_follow import Correction, follow
 from sinks.correct_types import Change
 from sinks.correct_views import correct_views
-from sinks.ledger_verify import verify_ledger
+from sinks.ledger_verify import Total, verify_ledger
 from sinks.postgres import Connection
 from sinks.reconcile import reconcile
+from sinks.reconcile_totals import Owner, booked_views
 from sinks.store import insert_block
 
 pytestmark = pytest.mark.services
@@ -155,3 +156,34 @@ def test_following_is_repeated_until_all_is_there(
     client.command("ALTER TABLE corrections DELETE WHERE raw_offset < 20")
     follow(conn, client, nowhere)
     assert stored(client) == whole
+
+
+def test_a_part_that_the_server_lost_comes_again(
+    store: Settings, client: Client, conn: Connection, changes: list[Change]
+) -> None:
+    """It is the same insert as before, and the server remembers having seen it."""
+    correct_views(conn, changes, HINDSIGHT)
+    follow(conn, client, nowhere)
+    whole, part = stored(client), last_part(client, "corrections")
+    with stopped_clickhouse(store):
+        lose_part(part)
+    with patient_client(store) as again:
+        assert stored(again) == []
+        follow(conn, again, nowhere)
+        assert stored(again) == whole
+
+
+def test_what_is_corrected_while_it_is_compared_is_no_difference(
+    client: Client, conn: Connection, changes: list[Change], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def then_corrected(conn: Connection) -> dict[Owner, Total]:
+        found = booked_views(conn)
+        correct_views(conn, changes, HINDSIGHT)
+        follow(conn, client, nowhere)
+        return found
+
+    monkeypatch.setattr("sinks.reconcile.booked_views", then_corrected)
+    report = reconcile(client, conn, {0: (0, ROWS)})
+    assert (report.state, report.differences) == ("not_drained", [])
+    monkeypatch.undo()
+    assert reconcile(client, conn, {0: (0, ROWS)}).ok
