@@ -108,6 +108,8 @@ def remove_entry(conn: Connection, entry_id: int, *, why: str, actor: str) -> Sh
     _check("actor", actor, _ACTOR_LENGTH)
     _check("why", why, _WHY_LENGTH)
     with conn.transaction():
+        # One change at a time: what is committed later has to have the higher version.
+        conn.execute("SELECT FROM catalogue_version FOR UPDATE")
         conn.execute("SELECT FROM operator_lists WHERE entry_id = %s FOR UPDATE", (entry_id,))
         entry = _entry(conn, entry_id)
         if entry.removed_at is not None:

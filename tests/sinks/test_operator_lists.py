@@ -1,4 +1,5 @@
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ from psycopg.errors import InsufficientPrivilege, IntegrityError
 from support.ledger import name
 
 from schemas.operator_lists import Action, Entity, ListEntry
+from schemas.settings import Settings
 from sinks.catalogue import catalogue_version, load_catalogue
 from sinks.erasures import request
 from sinks.operator_lists import (
@@ -17,7 +19,7 @@ from sinks.operator_lists import (
     load_operator_lists,
     remove_entry,
 )
-from sinks.postgres import Connection
+from sinks.postgres import Connection, connect
 
 pytestmark = pytest.mark.services
 
@@ -66,6 +68,24 @@ def test_an_entry_from_adding_to_removing(conn: Connection) -> None:
     with pytest.raises(OperatorListError, match="removed by 'bob' already"):
         remove_entry(conn, entry.entry_id, why="again", actor="bob")
     assert add(conn, value=entry.value, action="allow").entry_id != entry.entry_id
+
+
+def test_what_is_committed_later_has_a_higher_version(
+    books: Settings, conn: Connection, owner: Connection
+) -> None:
+    entry = add(conn)
+    with connect(books) as other, ThreadPoolExecutor(1) as beside:
+        with conn.transaction():
+            conn.execute("SELECT FROM catalogue_version FOR UPDATE")
+            removing = beside.submit(remove_entry, other, entry.entry_id, why="end", actor="bob")
+            waits = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+            while not owner.execute(waits, (other.info.backend_pid,)).fetchall():
+                assert not removing.done()
+            add(conn)
+            seen = load_operator_lists(conn).version
+        removing.result()
+    # Otherwise a scorer that has seen the first one would keep the entry that was removed.
+    assert load_operator_lists(conn).version > seen
 
 
 def test_there_is_one_entry_of_each(conn: Connection) -> None:
