@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
 
+from models.batch import Batch
 from models.figures import figures
 from models.lists import givt_reasons, load_lists
 from models.protocol import Labelled, Mode, Which, first_of_each, fit, score
@@ -56,23 +57,19 @@ def evaluate_files(asked: Asked) -> dict[str, Any]:
         return files[path]
 
     data = read(asked.data)
-    warm = [read(path) for path in asked.warm]
+    earlier = _earlier([read(path) for path in asked.warm], data)
+    streams = [file.events for file in earlier]
     trained = [read(path).events for path in asked.fit]
     if isinstance(asked.model, RankingModel):
         if asked.model.adapter != asked.adapter:
             raise Problem(f"{asked.model.version} ranks files of --adapter {asked.model.adapter}")
-        earlier = _earlier([file.events for file in warm], data.events)
-        scores = score(asked.model.fitted, data.events, earlier)
-        warmed = sum(file.n for file in earlier)
+        scores = score(asked.model.fitted, data.events, streams)
     elif asked.model:
-        scores = _by_model(asked.model, asked.adapter, data, warm)
-        warmed = sum(file.events.n for file in warm)
+        scores = _by_model(asked.model, asked.adapter, data, earlier)
     else:
         _check_kinds("--fit", trained)
-        earlier = _earlier([file.events for file in warm], data.events)
         fitted = fit(trained, asked.features, asked.mode, asked.seed)
-        scores = score(fitted, data.events, earlier)
-        warmed = sum(file.n for file in earlier)
+        scores = score(fitted, data.events, streams)
     if asked.adapter == "view" and asked.features == "all":
         scores = _with_lists(scores, data)
     counts = _counting(asked, data.events, trained)
@@ -86,7 +83,7 @@ def evaluate_files(asked: Asked) -> dict[str, Any]:
     return found | {
         "events": data.events.n,
         "trained_on": sum(file.n for file in trained),
-        "warmed_with": warmed,
+        "warmed_with": sum(stream.n for stream in streams),
         "model": asked.model.version if asked.model else None,
         "mode": asked.mode,
         "features": asked.features,
@@ -105,17 +102,26 @@ def _check_kinds(option: str, files: list[Labelled]) -> None:
         )
 
 
-def _earlier(warm: list[Labelled], data: Labelled) -> list[Labelled]:
+def _earlier(warm: list[File], data: File) -> list[File]:
     """What of the files was seen before the first event of the data."""
-    begin = data.columns["seen"][0]
-    parts = [file.rows(file.columns["seen"] <= begin) for file in warm]
-    parts = [part for part in parts if part.n]
+    begin = data.batch.log_time[0]
+    parts = [_first(file, int((file.batch.log_time <= begin).sum())) for file in warm]
+    parts = [part for part in parts if part.events.n]
     if warm and not parts:
         raise Problem(
             "--warm: nothing in it is earlier than the first event of --data; memory is built in "
             "time order, so leave it out or give an earlier file"
         )
     return parts
+
+
+def _first(file: File, n: int) -> File:
+    return File(
+        file.events.rows(slice(n)),
+        Batch._make(column[:n] for column in file.batch),
+        file.made_by[:n],
+        file.campaign_ids[:n],
+    )
 
 
 def _counting(asked: Asked, data: Labelled, trained: list[Labelled]) -> npt.NDArray[np.bool_]:
@@ -140,9 +146,9 @@ def _with_lists(scores: Floats, data: File) -> Floats:
     return np.where(listed, scores + _LISTED, scores)
 
 
-def _by_model(model: Model, adapter: str, data: File, warm: list[File]) -> Floats:
-    earlier = sorted(warm, key=lambda file: int(file.batch.log_time[0]))
-    features = stream_features(file.batch for file in [*earlier, data])
+def _by_model(model: Model, adapter: str, data: File, earlier: list[File]) -> Floats:
+    files = sorted(earlier, key=lambda file: int(file.batch.log_time[0]))
+    features = stream_features(file.batch for file in [*files, data])
     probability = model.predict(features[-1]).astype(np.float64)
     bot: Floats = np.asarray(logit(np.clip(probability, _NEAR, 1 - _NEAR)), np.float64)
     # Who installs the app looks least like a bot.

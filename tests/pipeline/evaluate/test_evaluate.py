@@ -127,6 +127,24 @@ def test_views_of_the_simulator(simulated: tuple[Path, Path]) -> None:
     assert figures(*words, "--fit", events)["roc_auc"]["estimate"] > 0.9
 
 
+def test_a_model_is_warmed_with_earlier_views_only(
+    simulated: tuple[Path, Path], tmp_path: Path
+) -> None:
+    events, labels = simulated
+    lines = gzip.decompress(events.read_bytes()).splitlines(keepends=True)
+    data, rest = tmp_path / "data.ndjson", tmp_path / "rest.ndjson"
+    data.write_bytes(b"".join(lines[2_000:4_000]))
+    rest.write_bytes(b"".join(lines[:2_000]))
+    words = "--data", data, "--adapter", "view", "--labels", labels, "--model", "champion"
+    cold, warm = figures(*words), figures(*words, "--warm", rest)
+    assert warm["warmed_with"] > 1_000
+    assert warm["roc_auc"] != cold["roc_auc"]
+    rest.write_bytes(b"".join(lines))  # with those of the data themselves, and what came after
+    assert figures(*words, "--warm", rest)["warmed_with"] == pytest.approx(2_000, rel=0.1)
+    rest.write_bytes(b"".join(lines[4_000:]))
+    assert "nothing in it is earlier" in problem(*words, "--warm", rest)
+
+
 def test_what_lists_find_ranks_higher(simulated: tuple[Path, Path]) -> None:
     data = read_file("view", simulated[0], [simulated[1]])
     listed = givt_reasons(load_lists(), data.batch) != 0
