@@ -92,6 +92,11 @@ class Kafka:
         self._idle.set()
         self._producer = Producer({**config(settings), "error_cb": self._noticed})
 
+    def check(self) -> None:
+        """Raises ProblemError, 503, while Kafka does not answer."""
+        if self.down:
+            raise _unavailable("kafka_down", "Kafka does not answer")
+
     def send(self, messages: Sequence[Message], headers: Headers) -> Awaitable[None]:
         """Queues messages, of which nothing is needed any more then.
 
@@ -102,8 +107,7 @@ class Kafka:
             ProblemError: 503. Some of them may be in Kafka all the same: a retry with the same
                 ids counts them once.
         """
-        if self.down:
-            raise _unavailable("kafka_down", "Kafka does not answer")
+        self.check()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[bool] = loop.create_future()
         batch = _Batch(len(messages), done)

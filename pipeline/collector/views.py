@@ -47,6 +47,8 @@ async def post_views(scope: HTTPScope, receive: Receive, send: Send) -> None:
         key = authenticate(door.keyring, headers, _key_of(scope["query_string"]), packed, now_ms)
         body = unpack(packed, headers.get("content-encoding", ""))
         with door.capacity.hold(REQUEST_BYTES + len(body), key.key_id):
+            # What Kafka cannot take counts against no quota and no viewer: it comes again.
+            door.kafka.check()
             address = None if key.kind == "secret" else _address(door, scope["client"], headers)
             # Asked ahead, what is beyond a quota costs nothing more; and from the decoding on all
             # is done at once, while the events are in the processor's caches.
