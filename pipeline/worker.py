@@ -51,9 +51,11 @@ def main(name: str) -> None:
     threading.Thread(target=watch.guard, name="watch", daemon=True).start()
     _collect_less()
     log.info("worker starts", metrics_port=port)
-    faust.Worker(
+    worker = faust.Worker(
         app, override_logging=False, redirect_stdouts=False, quiet=True, loop=None
-    ).execute_from_commandline()
+    )
+    worker.spinner = None  # it ends with escapes for a terminal, in front of a line of the log
+    worker.execute_from_commandline()
 
 
 def _collect_less() -> None:

@@ -23,8 +23,15 @@ def _censor(
 
 def configure_logs(level: str, worker: str) -> None:
     """Sends structlog and the standard library's logging to standard error as JSON lines."""
+
+    def named(
+        _logger: object, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        event["worker"] = worker  # no context variable: threads begin without
+        return event
+
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        named,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -48,7 +55,6 @@ def configure_logs(level: str, worker: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(worker=worker)
 
 
 def logs_for_people() -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -75,6 +76,9 @@ def test_up_stays_until_it_is_told_to_go(tmp_path: Path) -> None:
         assert "***" in shown
         again = viewledger(tmp_path, "up", "--detach")
         assert (again.returncode, "up already" in again.stdout) == (0, True)
+        logs = [tmp_path / "logs" / f"{name}.log" for name in ("score-0", "store", "book")]
+        while not all('"partition": 0' in log.read_text() for log in logs):
+            time.sleep(0.2)
     finally:
         up.send_signal(signal.SIGTERM)
         rest, _ = up.communicate()
@@ -82,3 +86,5 @@ def test_up_stays_until_it_is_told_to_go(tmp_path: Path) -> None:
     assert up.returncode == 0
     assert not [service for service in found["services"] if psutil.pid_exists(service["pid"])]
     assert "Nothing runs" in viewledger(tmp_path, "status").stdout
+    for log in logs:
+        assert {json.loads(line)["worker"] for line in log.read_text().splitlines()} == {log.stem}
