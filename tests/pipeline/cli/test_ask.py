@@ -73,12 +73,21 @@ def test_query_for_people(run: Run) -> None:
     assert "2 rows" in shown
 
 
+def test_query_cuts_nothing_and_knows_no_markup(run: Run) -> None:
+    shown = run(
+        "query", f"SELECT '{'a' * 200}' AS `[b]id`, '[/red]' AS x, '{'b' * 64}' AS y"
+    ).stdout
+    for value in ("a" * 200, "[b]id", "[/red]", "b" * 64):
+        assert value in shown
+
+
 def test_bad_sql_is_one_line(run: Run) -> None:
     said = problem(run("query", "SELECT nothing FROM views"))
     assert said.startswith("ClickHouse: Unknown expression identifier `nothing`")
     assert "\n" not in said
     assert "http" not in said
     assert "Syntax error" in problem(run("query", "SELEC 1"))
+    assert "no statement" in problem(run("query", " ; "))
 
 
 def test_query_changes_nothing(run: Run) -> None:
