@@ -22,7 +22,8 @@ Network = IPv4Network | IPv6Network
 # Of a reversed header: quotes are paired from the right, too, or one that the client opens would
 # swallow what a proxy appends.
 _LAST = re.compile(r'(?:[^",]++|"[^"]*+")*+')
-_FOR = re.compile(r'(?:^|;)\s*for="?([^";]*)', re.IGNORECASE)
+# Of an element, quoted values as a whole: in one of them, the host, the client may say `;for=`.
+_PAIR = re.compile(r'([^=;"\s]+)=("(?:[^"\\]|\\.)*"|[^;"]*)')
 
 
 def networks_of(text: str) -> tuple[Network, ...]:
@@ -72,8 +73,8 @@ def _split_forwarded(header: str) -> tuple[str, str]:
     rest = header[: len(header) - length]
     if rest and not rest.endswith(","):
         return "", ""  # an open quote: no element begins here
-    said = _FOR.search(element)
-    return rest[:-1], said[1] if said else ""
+    said = (value for name, value in _PAIR.findall(element) if name.lower() == "for")
+    return rest[:-1], next(said, "").strip('"')
 
 
 def _address(text: str) -> Address | None:

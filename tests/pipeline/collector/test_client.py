@@ -1,5 +1,6 @@
 """Nobody but a trusted proxy has a say in whose request it is."""
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
@@ -64,6 +65,18 @@ def test_a_client_behind_proxies_is_itself_whatever_it_sends(
         {XFF: RFC7239, RFC7239: XFF}[header]: other,
     }
     assert client_address(peer, headers, TRUSTED, header) == str(client)
+
+
+@given(addresses, spoofs | addresses.map(lambda one: f"a;for={one}"))
+def test_a_host_that_the_client_made_up_is_not_its_address(
+    client: IPv4Address | IPv6Address, host: str
+) -> None:
+    """Some proxies write it, quoted, before the address that they were called from."""
+    quoted = re.sub(r'(["\\])', r"\\\1", host)
+    node = f'"[{client}]"' if client.version == 6 else str(client)
+    said = f'proto=https;host="{quoted}";for={node}'
+    found = client_address("10.0.0.1", {RFC7239: said}, TRUSTED, RFC7239)
+    assert found == str(client) or ('"' in host and found is None)
 
 
 @given(addresses, spoofs, spoofs, st.sampled_from([XFF, RFC7239]))
