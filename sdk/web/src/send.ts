@@ -55,7 +55,9 @@ export function eventSender(queue: Queue, report: Report) {
     let bytes = 1;
     for (const entry of now < silentUntil ? [] : waiting(now)) {
       if (entry.due > now || (entries[0] && entries[0].url !== entry.url)) continue;
-      const text = JSON.stringify({ ...entry.event, sent_at: sentAt });
+      // Nor before the view, which may have been timed before the clock was set back.
+      const sent_at = Math.max(sentAt, entry.event.occurred_at);
+      const text = JSON.stringify({ ...entry.event, sent_at });
       const size = new Blob([text]).size + 1;
       // One that is too large for any batch goes alone.
       if (entries.length >= most || (bytes + size > room && (bytes > 1 || room < MOST_BYTES))) break;

@@ -225,6 +225,21 @@ test("sent_at never goes back, whatever is done to the clock", () => {
   assert.ok(sent[1]![0]!.sent_at >= sent[0]![0]!.sent_at);
 });
 
+test("a clock that was set back sends nothing before it happened", () => {
+  const sent: Sent[][] = [];
+  const sendBeacon = (_: string, body: string) => sent.push(JSON.parse(body)) > 0;
+  Object.defineProperty(globalThis, "navigator", { value: { sendBeacon }, configurable: true });
+  const { queue, sender } = client();
+  const occurred_at = Date.now() + 3_600_000;
+  queue.put({ url: "u", due: 0, event: event(1, { occurred_at }) });
+  queue.put({ url: "u", due: 0, event: event(2) });
+  const before = Date.now();
+  sender.leave(true);
+  const [second, first] = sent[0]!;
+  assert.equal(first!.sent_at, occurred_at);
+  assert.ok(second!.sent_at >= before && second!.sent_at <= Date.now());
+});
+
 test("what the browser has no room for stays in the queue", () => {
   let room = 2;
   const sendBeacon = () => room-- > 0;
