@@ -77,9 +77,11 @@ for k = 3, #KEYS do
       missing[#missing + 1], places[#places + 1] = entities[i], i
     end
   end
-  if #missing == 0 or redis.call('EXISTS', KEYS[k]) == 0 then break end
-  local found = redis.call('HMGET', KEYS[k], unpack(missing))
-  for i = 1, #places do known[places[i]] = found[i] end
+  if #missing == 0 then break end
+  if redis.call('EXISTS', KEYS[k]) == 1 then
+    local found = redis.call('HMGET', KEYS[k], unpack(missing))
+    for i = 1, #places do known[places[i]] = found[i] end
+  end
 end
 local written = {}
 for i = 1, #entities do

@@ -1,10 +1,11 @@
 """What all partitions remember together, in Redis: one round trip per block, and a breaker.
 
 A hash for each family and stretch of time, with a field for each entity. A stretch is as long as
-the family remembers: what is written goes to that of the entity's last view, what is looked for
-is in that of its first view in the block or in the one before, and the older ones expire. What a
-block adds is counted at least once: a block that is judged again after a crash is counted again.
-Like every count of events by time it is evidence for a model, not money.
+the family remembers: what is written goes to that of the entity's last view. What is looked for is
+there, if another partition was there before, or in that of its first view in the block, or in the
+one before; the older ones expire. What a block adds is counted at least once: a block that is
+judged again after a crash is counted again. Like every count of events by time it is evidence for
+a model, not money.
 """
 
 import asyncio
@@ -133,7 +134,8 @@ def _sent(asked: Asked) -> _Sent:
         for low in range(start, end, _CHUNK):
             high = min(low + _CHUNK, end)
             begin, seen = stretches[low].tolist()
-            names = [f"{stem}:{stretch}" for stretch in (seen, begin, begin - 1)]
+            looks = dict.fromkeys((seen, begin, begin - 1))
+            names = [f"{stem}:{stretch}" for stretch in (seen, *looks)]
             entities = b"\xdc" + (high - low).to_bytes(2, "big") + fields[low:high].tobytes()
             calls.append((names, [layout, entities, records[low:high].tobytes()]))
     return _Sent(calls, order)

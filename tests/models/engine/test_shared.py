@@ -111,6 +111,21 @@ def test_partitions_know_of_each_other(found: RedisShared) -> None:
 
 
 @pytest.mark.services
+def test_blocks_over_the_end_of_a_stretch_do_not_undo_each_other(found: RedisShared) -> None:
+    # All traffic is in stretches of 20 minutes; a block of each partition is on both sides.
+    edge = START - START % 1_200_000 + 1_200_000
+    spanning = {name: column[:2] for name, column in TRAFFIC.items()}
+    spanning |= {"seen": np.array([edge - 1, edge + 1]), "time": np.array([edge - 1, edge + 1])}
+    later = {name: column[:1] for name, column in TRAFFIC.items()}
+    later |= {"seen": np.array([edge + 2]), "time": np.array([edge + 2])}
+    engine, blocks = Engine(ALL), [spanning, spanning, spanning, later]
+    expected = np.concatenate([engine.observe(block) for block in blocks])
+    by_partitions = [streamed(Engine(ALL), found, [block]) for block in blocks]
+    at = [feature.name for feature in FEATURES].index("campaign_share_10m")
+    assert by_partitions[-1][0, at] == expected[-1, at]
+
+
+@pytest.mark.services
 def test_what_is_remembered_expires(found: RedisShared, client: redis.Redis) -> None:
     engine = Engine(ALL)
     streamed(engine, found, [TRAFFIC])
