@@ -27,7 +27,7 @@ export interface Watched {
   close: () => void;
   /** The same, and no view follows. */
   stop: () => void;
-  /** Whether the element has left the document, and its view is over. */
+  /** Whether its view is over, and it was stopped or the element has left the document. */
   gone: () => boolean;
 }
 
@@ -163,7 +163,7 @@ export function watch(element: Element, details: Details, page: Page): Watched {
       unobserve();
       share = 0;
     },
-    gone: () => !view && !element.isConnected,
+    gone: () => !view && (signal.aborted || !element.isConnected),
   };
   return watched;
 }
