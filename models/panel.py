@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import structlog
 
-from models.registry import REGISTRY, Model, ModelError, load_model
+from models.registry import REGISTRY, Model, ModelError, is_model_folder, load_model
 from schemas.chosen import Chosen, Pin
 from schemas.metrics import MODELS, MODELS_MISSING
 
@@ -39,7 +39,7 @@ def load_named(name: str, folder: Path | None = None) -> Model:
     Raises:
         ModelError: it is in neither, was changed, or does not fit.
     """
-    if folder is not None and (folder / name).is_dir():
+    if folder is not None and is_model_folder(folder / name):
         return load_model(name, folder)
     return load_model(name, REGISTRY)
 

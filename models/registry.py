@@ -118,6 +118,18 @@ def probability(raw: npt.NDArray[np.float64], calibration: Calibration) -> npt.N
     return found.astype(np.float32)
 
 
+def is_model_folder(folder: Path) -> bool:
+    """Whether there is such a folder.
+
+    Raises:
+        ModelError: nobody can tell: no rights, or storage that does not answer.
+    """
+    try:
+        return folder.is_dir()
+    except OSError as error:
+        raise ModelError(f"model {folder.name!r}: {error}") from error
+
+
 def load_model(name: str, registry: Path = REGISTRY) -> Model:
     """Loads a model of the registry.
 
@@ -125,7 +137,7 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
         ModelError: it is not there, was changed, or does not fit these features or libraries.
     """
     folder = registry / name
-    if not folder.is_dir():
+    if not is_model_folder(folder):
         known = sorted(path.name for path in registry.glob("*") if path.is_dir())
         raise ModelError(f"no model {name!r}; there is {', '.join(known) or 'none'}")
     again = f"train it again with `viewledger models train --name {name}`"

@@ -48,6 +48,16 @@ def test_nothing_chosen_is_the_default(load: Load) -> None:
     assert (found.champion.card.name, found.shadows, found.missing) == ("champion", (), ())
 
 
+def test_storage_that_raises_when_asked_is_a_missing_model(pins: list[Pin], load: Load) -> None:
+    name = "n" * 300  # as does a folder that nobody has rights to, or that is on a lost mount
+    found = seat(Chosen((Pin(name, "0" * 64), pins[0])), name, load, NOTHING)
+    assert found.champion is not None
+    assert found.champion.version == "one-0"
+    assert [name in why for why in found.missing] == [True]
+    found = seat(Chosen(), name, load_named, NOTHING)
+    assert (found.champion, len(found.missing)) == (None, 1)
+
+
 def test_the_newest_champion_and_all_shadows(pins: list[Pin], load: Load) -> None:
     found = seat(Chosen((pins[1], pins[0]), (pins[2],), 3), "champion", load, NOTHING)
     assert found.versions == {"champion": "two-1", "shadows": ["three-2"]}
