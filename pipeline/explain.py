@@ -121,7 +121,7 @@ def explain(view: JudgedView, folder: Path | None) -> Explanation:
             for name, value, one in zip(model.card.features, view.features, given, strict=True)
         ]
         parts.sort(key=lambda part: -abs(part.contribution))
-        problem = _differs(view, model.version, raw)
+        problem = _differs(view, model, raw)
     return Explanation(
         view=view,
         why=why,
@@ -161,13 +161,16 @@ def _judged_by(
     )
 
 
-def _differs(view: JudgedView, version: str, raw: float) -> str:
+def _differs(view: JudgedView, model: Model, raw: float) -> str:
     if view.score is None:
         return "the model was not asked; this is what it would have said"
     again = 1 / (1 + math.exp(-raw))
-    if math.isclose(again, view.score, rel_tol=1e-4, abs_tol=1e-6):
-        return ""
-    return (
-        f"the file of model {version} is another one now: it gives {again:.4f}, the view was "
-        f"judged with {view.score:.4f}"
-    )
+    if not math.isclose(again, view.score, rel_tol=1e-4, abs_tol=1e-6):
+        return (
+            f"the file of model {model.version} is another one now: it gives {again:.4f}, the "
+            f"view was judged with {view.score:.4f}"
+        )
+    flagged = bool(view.reasons & Reason.MODEL_SCORE.bit)
+    if bool(np.float32(view.score) >= np.float32(model.threshold)) != flagged:
+        return f"the card of model {model.version} has another threshold now"
+    return ""

@@ -21,6 +21,7 @@ CHAMPION = load_model("champion")
 def judged(values: Any, **changes: Any) -> JudgedView:
     """A view as the champion judged it."""
     row = np.array(values, np.float32)
+    score = float(CHAMPION.predict(row.reshape(1, -1))[0])
     fields: dict[str, Any] = {
         "event_id": "event-1",
         "partition": 0,
@@ -30,8 +31,8 @@ def judged(values: Any, **changes: Any) -> JudgedView:
         "campaign_id": "c-1",
         "promoter_id": "p-1",
         "verdict": "invalid",
-        "reasons": Reason.MODEL_SCORE.bit,
-        "score": float(CHAMPION.predict(row.reshape(1, -1))[0]),
+        "reasons": Reason.MODEL_SCORE.bit * (score >= CHAMPION.threshold),
+        "score": score,
         "model_version": CHAMPION.version,
         "policy_version": "1",
         "lists_version": "l",
@@ -92,12 +93,14 @@ def test_shadows_say_by_their_own_thresholds() -> None:
         ({"features": [1.0]}, "has other features than the view"),
         ({"score": 0.123456}, "is another one now"),
         ({"score": None}, "was not asked"),
+        ({"reasons": 0}, "has another threshold now"),
     ],
 )
 def test_says_what_is_missing(changes: dict[str, Any], why: str) -> None:
-    found = explain(judged(SOME, **changes), None)
+    view = judged(SOME, **{"reasons": Reason.MODEL_SCORE.bit} | changes)
+    found = explain(view, None)
     assert why in found.problem
-    assert found.why[0].reason == "model_score"
+    assert [one.reason for one in found.why] == ["model_score"] * bool(view.reasons)
 
 
 def test_a_model_of_the_operator_is_found_by_its_version(tmp_path: Path) -> None:
