@@ -1,8 +1,10 @@
 """The embedded services, started once for all tests that ask for them."""
 
+import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -31,9 +33,31 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    # What is imported stays: looking for garbage among it took half of the time.
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The long ones first, so that no worker is left alone with one of them in the end.
     items.sort(key=lambda item: [not item.get_closest_marker(name) for name in _LONG])
+    if hypothesis.settings.get_current_profile_name() == "quick":
+        for test in {item.obj for item in items if isinstance(item, pytest.Function)}:
+            _quick(test)
+
+
+def _quick(test: Any) -> None:
+    """The profile gives the default alone: a test that names a number of examples has fewer too."""
+    own = getattr(test, "_hypothesis_internal_use_settings", None)
+    most = hypothesis.settings.default.max_examples
+    if own and own.max_examples > most:
+        test._hypothesis_internal_use_settings = hypothesis.settings(own, max_examples=most)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

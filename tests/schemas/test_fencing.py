@@ -133,7 +133,7 @@ class Partition(RuleBasedStateMachine):
 
 
 TestPartition = Partition.TestCase
-TestPartition.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestPartition.settings = settings(stateful_step_count=40, deadline=None)
 
 
 def _any_writer(position: Position, stamp: Stamp) -> tuple[Position, Outcome]:

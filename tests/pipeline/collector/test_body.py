@@ -23,7 +23,7 @@ from pipeline.collector.problems import ProblemError
 
 PACK = {
     "gzip": lambda data: bytes(cramjam.gzip.compress(data)),
-    "br": lambda data: bytes(cramjam.brotli.compress(data)),
+    "br": lambda data: bytes(cramjam.brotli.compress(data, level=9)),
     "zstd": lambda data: bytes(cramjam.zstd.compress(data)),
     "identity": lambda data: data,
 }

@@ -191,6 +191,7 @@ def test_what_the_schema_refuses_does_not_leave_and_shows_no_account() -> None:
     assert "not an account" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_sums_too_long_for_the_schema_are_refused() -> None:
     huge = [transfer(n, KUWAIT, currency="JPY", amount_minor=MAX_MINOR) for n in range(1, 10_003)]
     with pytest.raises(ValueError, match="CtrlSum"):
