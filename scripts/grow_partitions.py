@@ -23,7 +23,10 @@ from pipeline.score.window import Window
 from schemas.fencing import Progress
 from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings, settings
-from schemas.topics import RAW, REJECTED, SCORED
+from schemas.topics import RAW, TOPICS
+
+GROWN = (*(topic.name for topic in TOPICS if topic.name != RAW), RAW)
+"""In this order: events only when there is where to write what becomes of them."""
 
 
 def merged(one: Window, other: Window) -> Window:
@@ -69,11 +72,13 @@ def main(new: int) -> None:
         arrays = to_arrays(State(events, repeats, features), progress)
         save_snapshot(snapshot_path(found, partition), arrays)
     kafka = AdminClient(KafkaUrl.parse(found.url("kafka")).for_confluent())
-    for topic in (SCORED, REJECTED, RAW):  # events only when there is where to write them
+    for topic in GROWN:
         if len(topic_ranges(found, topic)) < new:
             kafka.create_partitions([NewPartitions(topic, new)])[topic].result()
     print(f"{new} partitions; {len(events):,} event ids in the snapshot of each")  # noqa: T201
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
+        sys.exit("usage: grow_partitions.py PARTITIONS")
     main(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""scripts/grow_partitions.py: a merged window has seen what any of its parts has."""
+"""scripts/grow_partitions.py: a merged window has seen what its parts have; all topics grow."""
 
 from pathlib import Path
 from runpy import run_path
@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.score.window import HOUR_MS, Window, digests
+from schemas.topics import RAW, TOPICS
 
-merged = run_path(str(Path(__file__).parents[3] / "scripts" / "grow_partitions.py"))["merged"]
+script = run_path(str(Path(__file__).parents[3] / "scripts" / "grow_partitions.py"))
+merged = script["merged"]
 KEEP = 27
 START = 400_000  # hours since 1970
 
@@ -38,3 +40,8 @@ def test_union(parts: list[list[tuple[int, int]]], later: int) -> None:
     ]
     found = one.seen(digests(f"id-{number}" for number in range(31)), now * HOUR_MS)
     assert found.tolist() == expected
+
+
+def test_every_topic_grows_and_the_one_of_events_last() -> None:
+    assert sorted(script["GROWN"]) == sorted(topic.name for topic in TOPICS)
+    assert script["GROWN"][-1] == RAW
