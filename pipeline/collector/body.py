@@ -20,8 +20,13 @@ _many = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _TOO_LARGE = f"more than {MAX_BYTES:,} bytes: send fewer events at once"
 
 
-async def read_body(receive: Callable[[], Awaitable[Any]], timeout_s: float) -> bytes:
+async def read_body(
+    receive: Callable[[], Awaitable[Any]], timeout_s: float, came: Callable[[int], None]
+) -> bytes:
     """The body of an ASGI request.
+
+    Args:
+        came: called with the size of each part before it is kept; what it raises ends the reading.
 
     Raises:
         ProblemError: 413 too large, 408 too slow, 400 where the client went away.
@@ -38,6 +43,7 @@ async def read_body(receive: Callable[[], Awaitable[Any]], timeout_s: float) -> 
                 size += len(part)
                 if size > MAX_BYTES:
                     raise ProblemError(413, "body_too_large", _TOO_LARGE)
+                came(len(part))
                 parts.append(part)
                 if not message.get("more_body", False):
                     return parts[0] if len(parts) == 1 else b"".join(parts)

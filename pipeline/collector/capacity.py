@@ -1,7 +1,7 @@
 """How much may be under way at once: beyond it the collector sheds, before it swells."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.collector.problems import ProblemError
@@ -28,25 +28,36 @@ class Capacity:
         return self.held + REQUEST_BYTES > self.most
 
     @contextmanager
-    def hold(self, size: int, key_id: str | None = None) -> Iterator[None]:
-        """Holds `size` bytes while it is entered.
+    def hold(
+        self, size: int, key_id: str | None = None, to_come: int = 0
+    ) -> Iterator[Callable[[int], None]]:
+        """Holds `size` bytes while it is entered, and more as what it gives is called with them.
 
         Args:
+            to_come: for which there must be room as well. It is not held: a promise costs its
+                maker nothing, so it may keep nobody out.
             key_id: whose they are: no key has more than a quarter, and with what its requests
                 hold besides a half, so that one whose events pile up leaves room for others.
 
         Raises:
-            ProblemError: 503, there is no room for them.
+            ProblemError: 503, there is no room for them; so does what it gives.
         """
-        if self.held + size > self.most:
-            raise _overloaded("too much is under way")
-        if key_id is not None and self._by_key[key_id] + size > self.most // _SHARE:
-            raise _overloaded("too much of this key is under way")
-        self._count(size, key_id)
+        held = 0
+
+        def grow(more: int, to_come: int = 0) -> None:
+            nonlocal held
+            if self.held + more + to_come > self.most:
+                raise _overloaded("too much is under way")
+            if key_id is not None and self._by_key[key_id] + more > self.most // _SHARE:
+                raise _overloaded("too much of this key is under way")
+            self._count(more, key_id)
+            held += more
+
+        grow(size, to_come)
         try:
-            yield
+            yield grow
         finally:
-            self._count(-size, key_id)
+            self._count(-held, key_id)
 
     def _count(self, size: int, key_id: str | None) -> None:
         self.held += size

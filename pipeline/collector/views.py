@@ -41,8 +41,8 @@ async def post_views(scope: HTTPScope, receive: Receive, send: Send) -> None:
     door: Door = scope["litestar_app"].state.door
     headers = headers_by_name(scope["headers"])
     lines = is_lines(headers.get("content-type", "application/json"))
-    with door.capacity.hold(REQUEST_BYTES + _announced(headers)):
-        packed = await read_body(receive, door.settings.collector_timeout_s)
+    with door.capacity.hold(REQUEST_BYTES, to_come=_announced(headers)) as grow:
+        packed = await read_body(receive, door.settings.collector_timeout_s, grow)
         now_ms = time.time_ns() // 1_000_000
         key = authenticate(door.keyring, headers, _key_of(scope["query_string"]), packed, now_ms)
         body = unpack(packed, headers.get("content-encoding", ""))

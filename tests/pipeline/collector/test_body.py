@@ -37,7 +37,10 @@ def read(*messages: dict[str, Any], timeout_s: float = 5.0) -> bytes:
             await asyncio.sleep(60)
         return waiting.pop(0)
 
-    return asyncio.run(read_body(receive, timeout_s))
+    came: list[int] = []
+    body = asyncio.run(read_body(receive, timeout_s, came.append))
+    assert sum(came) == len(body)
+    return body
 
 
 def part(body: bytes, more: bool) -> dict[str, Any]:

@@ -50,6 +50,30 @@ def test_no_key_has_more_than_its_share(sizes: list[tuple[str, int]]) -> None:
     assert capacity.held == 0
 
 
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=20))
+def test_what_is_to_come_is_held_when_it_came(requests: list[tuple[int, int]]) -> None:
+    capacity, held = Capacity(100), 0
+    with ExitStack() as stack:
+        for size, to_come in requests:
+            fits = held + size + to_come <= 100
+            try:
+                grow = stack.enter_context(capacity.hold(size, "key", to_come))
+            except ProblemError:
+                assert not fits or held + size > 25
+                continue
+            held += size
+            assert fits
+            assert capacity.held == held
+            try:
+                grow(to_come)
+            except ProblemError:
+                assert held + to_come > 25
+            else:
+                held += to_come
+            assert capacity.held == held <= 25
+    assert capacity.held == 0
+
+
 def test_a_failed_request_gives_its_room_back() -> None:
     capacity = Capacity(REQUEST_BYTES)
     with pytest.raises(ZeroDivisionError), capacity.hold(10):

@@ -14,6 +14,7 @@ import pytest
 from support.door import Keys, fresh, send_as_page, send_as_server, signed
 from support.own_collector import frozen, own_collector, until
 
+from pipeline.collector.capacity import REQUEST_BYTES
 from schemas.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -109,6 +110,26 @@ def test_who_never_says_what_they_want_is_cut_and_keeps_nobody_out(
             )
         assert send_as_page(mine.url, keys, fresh()).status_code == 202
         assert all(one.recv(100) == b"" for one in half)
+
+
+def test_who_promises_much_and_sends_nothing_keeps_nobody_out(
+    stack: Settings, keys: Keys, tmp_path: Path
+) -> None:
+    # The large ones take what they can get, the small ones what is left.
+    sizes = [2**20] * MEMORY_MB + [2**17] * 8 + [2**14] * 4 + [1] * 4
+    with (
+        own_collector(stack, tmp_path, collector_memory_mb=MEMORY_MB) as mine,
+        ExitStack() as open_,
+    ):
+        until(lambda: mine.status("/readyz") == 200)
+        for size in sizes:
+            one = open_.enter_context(socket.create_connection(mine.address, timeout=30))
+            head = f"POST /v1/views HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
+            one.sendall(head.encode())
+        held = len(sizes) * REQUEST_BYTES
+        until(lambda: mine.metric("viewledger_collector_bytes") >= held)
+        answer = send_as_page(mine.url, keys, fresh())
+        assert answer.status_code == 202, answer.text
 
 
 def _body(number: int) -> bytes:
