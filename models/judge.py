@@ -28,6 +28,7 @@ from models.panel import Panel, load_named, seat
 from models.registry import Card
 from schemas.block import FEATURES_KEY, Shadow
 from schemas.chosen import Chosen
+from schemas.metrics import DRIFT_PSI
 from schemas.verdicts import Reason, Verdict
 
 log = structlog.get_logger()
@@ -52,6 +53,7 @@ class Judged(NamedTuple):
 
 def _drift_of(card: Card) -> Drift | None:
     if not card.reference:
+        DRIFT_PSI.clear()  # what is there is of the model before
         log.warning("drift is not watched: the card has no reference", model=card.version)
         return None
     return Drift(card.features, card.reference)
@@ -87,10 +89,11 @@ class Judge:
         self._take(Chosen(), seat(Chosen(), name, self._load, Panel(None)))
 
     def _take(self, chosen: Chosen, panel: Panel) -> None:
-        before = self._panel.champion
+        before, champion = self._panel.champion, panel.champion
         self._chosen, self._panel, self._seated = chosen, panel, time.monotonic()
-        if panel.champion is not None and panel.champion is not before:
-            self._drift = _drift_of(panel.champion.card)
+        # The default is loaded anew whenever a missing one is looked for.
+        if champion is not None and (before is None or champion.sha256 != before.sha256):
+            self._drift = _drift_of(champion.card)
 
     async def follow(self, chosen: Chosen) -> None:
         """Loads what is chosen, if it is not in place; called before each block.

@@ -14,7 +14,7 @@ from models import drift, judge, networks
 from models.drift import reference_of
 from models.features import NAMES
 from models.judge import Judge, weigh
-from schemas.chosen import Chosen
+from schemas.chosen import Chosen, Pin
 from schemas.verdicts import Reason, Verdict, reason_labels
 
 POLICY = Reason.BELOW_MIN_WATCH.bit
@@ -155,8 +155,21 @@ def test_drift_is_watched_where_the_card_has_a_reference(tmp_path: Path) -> None
     with capture_logs() as logs:
         asyncio.run(found.follow(Chosen((old,), (), 2)))
     assert [e["model"] for e in logs if e["event"].startswith("drift is not")] == ["old-1"]
+    assert METRICS.get_sample_value("viewledger_drift_psi", {"feature": "watch_s"}) is None
     empty = found.judge(batch, features[:0], np.empty(0, np.uint32), velocity_up=True)
     assert len(empty.verdict) == 0
+
+
+def test_drift_goes_on_while_another_model_is_missing(tmp_path: Path) -> None:
+    save_small(tmp_path, "default", reference={"watch_s": reference_of(np.arange(100.0))})
+    found, chosen = Judge("default", tmp_path), Chosen((), (Pin("gone", "0" * 64),), 1)
+    asyncio.run(found.follow(chosen))
+    watches, champion = found._drift, found._panel.champion
+    found._seated -= judge._AGAIN_S + 1
+    asyncio.run(found.follow(chosen))
+    assert found._panel.champion is not champion  # loaded anew, and the same
+    assert watches is not None
+    assert found._drift is watches
 
 
 def test_partitions_that_find_a_change_at_once_load_it_once(tmp_path: Path) -> None:
