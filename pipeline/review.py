@@ -68,6 +68,6 @@ def _decide(
     publish = publisher(settings)
     with judging(conn):
         follow(conn, client, publish)
-        decisions = decide(conn, client, find(), review)
+        decisions = decide(conn, client, find(), review, settings.repeat_reach)
         follow(conn, client, publish)
     return decisions

@@ -3,6 +3,7 @@
 import functools
 import json
 import sys
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -182,6 +183,11 @@ class Settings(BaseSettings):
         if url is not None:
             RedisUrl.parse(url)
         return url
+
+    @property
+    def repeat_reach(self) -> timedelta:
+        """Log time, on either side of a view, within which others of the same day can come in."""
+        return timedelta(hours=self.accept_window_hours + 25)  # the day, late, and clocks ahead
 
     @property
     def endpoints_file(self) -> Path:

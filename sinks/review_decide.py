@@ -1,6 +1,7 @@
 """What a person decides of views: recorded once, corrected where the verdict was another one."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Literal
 
 import msgspec
@@ -55,7 +56,11 @@ def check_review(review: Review) -> None:
 
 
 def decide(
-    conn: Connection, client: Client, subjects: Sequence[Subject], review: Review
+    conn: Connection,
+    client: Client,
+    subjects: Sequence[Subject],
+    review: Review,
+    reach: timedelta,
 ) -> list[Decision]:
     """Decides views in one transaction, in the order they are given.
 
@@ -65,6 +70,7 @@ def decide(
         conn: a connection that is in no transaction, under `sinks.judging.judging`.
         client: ClickHouse, which has all corrections.
         subjects: in the order of the log, each view once.
+        reach: log time, on either side, within which views of one day can come in.
 
     Raises:
         ReviewError: actor or note cannot be kept.
@@ -73,7 +79,7 @@ def decide(
     check_review(review)
     before = earlier(conn, subjects)
     new = [one for one in subjects if one[:2] not in before]
-    changes = _changes(client, new, review)
+    changes = _changes(client, new, review, reach)
     record(conn, new, changes, review)
     done = corrections_of(conn, new)
     decisions = []
@@ -85,7 +91,9 @@ def decide(
     return decisions
 
 
-def _changes(client: Client, subjects: Sequence[Subject], review: Review) -> dict[Subject, Becomes]:
+def _changes(
+    client: Client, subjects: Sequence[Subject], review: Review, reach: timedelta
+) -> dict[Subject, Becomes]:
     """What views become: verdict and reasons."""
     if review.decided == "invalid":
         return {one: Becomes(Verdict.INVALID, one.reasons & ~_UNAVAILABLE) for one in subjects}
@@ -93,7 +101,7 @@ def _changes(client: Client, subjects: Sequence[Subject], review: Review) -> dic
     unpaid = {
         one for one in subjects if one.reasons & _POLICY or one.verdict == Verdict.UNQUALIFIED
     }
-    repeats = find_repeats(client, [one for one in subjects if one not in unpaid])
+    repeats = find_repeats(client, [one for one in subjects if one not in unpaid], reach)
     policy = _POLICY | Reason.REPEAT_VIEW.bit
     found = dict.fromkeys(subjects, Becomes(Verdict.VALID, 0))
     found |= {one: Becomes(Verdict.UNQUALIFIED, one.reasons & policy) for one in unpaid}

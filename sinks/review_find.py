@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 from schemas.verdicts import Verdict
 from sinks.clickhouse import Client
 
-REACH = timedelta(hours=49)
-"""Log time within which views of one day can come in, on either side."""
-
 Slot = tuple[str, str, int]
 """Viewer, post and UTC day: of these one view is paid."""
 
@@ -125,7 +122,7 @@ def _subjects(
     return found
 
 
-def find_repeats(client: Client, subjects: Sequence[Subject]) -> set[Subject]:
+def find_repeats(client: Client, subjects: Sequence[Subject], reach: timedelta) -> set[Subject]:
     """Those that must not be paid, because another view of their viewer, post and day was.
 
     A view that came in as valid goes before those that only a correction made valid, except where
@@ -133,6 +130,7 @@ def find_repeats(client: Client, subjects: Sequence[Subject]) -> set[Subject]:
 
     Args:
         subjects: in the order of the log.
+        reach: log time, on either side, within which views of one day can come in.
     """
     if not subjects:
         return set()
@@ -143,8 +141,8 @@ def find_repeats(client: Client, subjects: Sequence[Subject]) -> set[Subject]:
             "events": [one.event_id for one in subjects],
             "start": start,
             "end": end,
-            "first": start - REACH,
-            "last": end + REACH,
+            "first": start - reach,
+            "last": end + reach,
         },
     ).result_rows
     claims: dict[Slot, list[tuple[int, int, bool, bool]]] = defaultdict(list)

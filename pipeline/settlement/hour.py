@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 
 from models.batch import Batch
 from models.hindsight import flags
@@ -20,13 +21,19 @@ LOOK_BACK = timedelta(hours=6)
 
 
 def judge_hour(
-    client: Client, judge: Judge, features: Features, hour: datetime, look_ahead: timedelta
+    client: Client,
+    judge: Judge,
+    features: Features,
+    hour: datetime,
+    look_ahead: timedelta,
+    reach: timedelta,
 ) -> list[Change]:
     """The changes of verdict, in the order of the log; a function of the log and the models.
 
     Args:
         features: for the held ones.
         look_ahead: how much of what came in after the hour is looked at.
+        reach: how far around it other views of the same day are looked for.
     """
     end = hour + HOUR
     around = read_views(client, hour - LOOK_BACK, end + look_ahead)
@@ -38,10 +45,8 @@ def judge_hour(
     if held.any():
         judged = judge_held(judge, views, features.of_hour(hour, views))
         became[held], reasons[held] = judged.verdict[held], judged.reasons[held]
-        again = repeats(
-            client, views, np.flatnonzero(held & (became == Verdict.VALID)).tolist(), hour, end
-        )
-        for row in again:
+        rows = np.flatnonzero(held & (became == Verdict.VALID)).tolist()
+        for row in repeats(client, views, rows, hour, end, reach):
             became[row] = Verdict.UNQUALIFIED
             reasons[row] |= Reason.REPEAT_VIEW.bit
     against: dict[int, list[str]] = {}
@@ -49,7 +54,7 @@ def judge_hour(
         for row in np.flatnonzero(flagged[first:last] & (became == Verdict.VALID)).tolist():
             against.setdefault(row, []).append(name)
     valid = np.flatnonzero(views.verdict == Verdict.VALID).tolist()
-    for row in repeats_of_corrected(client, views, valid, hour, end):
+    for row in repeats_of_corrected(client, views, valid, hour, end, reach):
         became[row] = Verdict.UNQUALIFIED
         reasons[row] |= Reason.REPEAT_VIEW.bit
     became[list(against)] = Verdict.INVALID
@@ -64,7 +69,7 @@ def _changes(
     reasons: list[int],
     against: dict[int, list[str]],
 ) -> Iterator[Change]:
-    rows = views.rows.take(changed).to_pylist()
+    rows = views.rows.take(pa.array(changed, pa.int64())).to_pylist()  # also where none is
     for place, row in zip(changed, rows, strict=True):
         yield Change(
             row["partition"],

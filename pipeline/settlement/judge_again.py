@@ -60,6 +60,7 @@ def judge_again(
     follow(conn, client, publish)
     look_ahead = timedelta(minutes=settings.settlement_look_ahead_minutes)
     done = JudgedAgain(0, 0, 0)
+    reach = settings.repeat_reach
     end = _floor((until or _now(conn)) - look_ahead)
     before = judged_until(conn)
     _check_stored(settings, client, end + look_ahead)  # first: what is missing has no hours
@@ -79,7 +80,7 @@ def judge_again(
         for hour, views in hours:
             with judging(conn):
                 follow(conn, client, publish)  # what a review decided meanwhile
-                changes = judge_hour(client, judge, features, hour, look_ahead)
+                changes = judge_hour(client, judge, features, hour, look_ahead, reach)
                 corrected = correct_views(conn, changes, source, (before, hour + HOUR))
             before = hour + HOUR
             follow(conn, client, publish)

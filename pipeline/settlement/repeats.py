@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.score.policy import days_of
 from pipeline.settlement.read import Views
 from sinks.clickhouse import Client
-
-_REACH = timedelta(hours=49)
-"""Log time within which views of one day can come in, on either side."""
 
 # What became invalid later still counts here: its viewer is paid for nothing else that day.
 _PAID = """
@@ -41,15 +39,21 @@ _CORRECTED = """
 
 
 def repeats(
-    client: Client, views: Views, rows: Sequence[int], start: datetime, end: datetime
+    client: Client,
+    views: Views,
+    rows: Sequence[int],
+    start: datetime,
+    end: datetime,
+    reach: timedelta,
 ) -> set[int]:
     """Those of `rows` that are not the first valid view of their viewer, post and day.
 
     Args:
         views: of the stretch `[start, end)` of the log.
         rows: held ones that have nothing else against them, in the order of the log.
+        reach: of log time around it, within which views of the same day can come in.
     """
-    parameters = {"start": start, "end": end, "first": start - _REACH, "last": end + _REACH}
+    parameters = {"start": start, "end": end, "first": start - reach, "last": end + reach}
     seen = set(map(tuple, client.query(_PAID, parameters=parameters).result_rows))
     viewers, posts = views.rows["viewer_id"], views.rows["post_id"]
     days = days_of(np.asarray(views.batch.viewed_at)).tolist()
@@ -63,22 +67,28 @@ def repeats(
 
 
 def repeats_of_corrected(
-    client: Client, views: Views, rows: Sequence[int], start: datetime, end: datetime
+    client: Client,
+    views: Views,
+    rows: Sequence[int],
+    start: datetime,
+    end: datetime,
+    reach: timedelta,
 ) -> set[int]:
     """Those of `rows` that the stream paid, not knowing of a view that a correction made valid.
 
     Args:
         views: of the stretch `[start, end)` of the log.
         rows: valid ones.
+        reach: as for `repeats`.
     """
-    parameters = {"first": start - _REACH, "last": end + _REACH}
+    parameters = {"first": start - reach, "last": end + reach}
     paid: dict[tuple[object, ...], set[tuple[object, ...]]] = defaultdict(set)
     for *slot, partition, offset in client.query(_CORRECTED, parameters=parameters).result_rows:
         paid[tuple(slot)].add((partition, offset))
     if not paid:
         return set()
     viewers, posts, partitions, offsets = (
-        views.rows[name].take(rows).to_pylist()
+        views.rows[name].take(pa.array(rows, pa.int64())).to_pylist()
         for name in ("viewer_id", "post_id", "partition", "raw_offset")
     )
     days = days_of(np.asarray(views.batch.viewed_at))[rows].tolist()

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.corrections import HINDSIGHT
 from support.payouts import money
-from support.reviews import RATE, both, decided, ends, stored_views
+from support.reviews import RATE, REACH, both, decided, ends, stored_views
 from support.stores import empty_store
 
 from schemas.settings import Settings
@@ -183,6 +183,20 @@ def test_a_view_of_the_next_day_is_paid_too(
     assert {one.became for one in done.values()} == {"valid"}
 
 
+def test_a_late_view_of_a_day_is_paid_once(
+    conn: Connection, client: Client, partition: int
+) -> None:
+    day = 1_760_000_000_000 // 86_400_000 * 86_400_000 + 3_600_000
+    late = day + 60 * 3_600_000
+    same = {"viewer_id": ["viewer-a"] * 2, "post_id": [f"post-{partition}"] * 2}
+    times = {"viewed_at": [day, day + 1], "log_time": [day + 9, late]}
+    events = stored_views(conn, client, [VALID, HELD], partition, **same, **times)
+    reach = Settings(accept_window_hours=72).repeat_reach
+    (done,) = decided(conn, client, events[1:], "valid", reach=reach).values()
+    assert done.became == "unqualified"
+    agrees(conn, client)
+
+
 def test_a_view_that_was_overturned_twice_keeps_its_place(
     conn: Connection, client: Client, partition: int
 ) -> None:
@@ -244,7 +258,7 @@ def test_of_two_people_one_decides(
 )
 def test_who_and_why_are_asked_for(conn: Connection, client: Client, by: str, note: str) -> None:
     with pytest.raises(ReviewError, match="it must be 1 to"):
-        decide(conn, client, [], Review("valid", by, note))
+        decide(conn, client, [], Review("valid", by, note), REACH)
 
 
 def test_the_database_holds_it_for_every_program(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ from sinks.review_record import Decided, Review
 from sinks.store import insert_block
 
 RATE = 1_000
+REACH = timedelta(hours=49)
+"""Of the settings that are the default."""
 _REASONS = {
     Verdict.HELD: Reason.VELOCITY_UNAVAILABLE.bit,
     Verdict.INVALID: Reason.MODEL_SCORE.bit,
@@ -91,12 +94,13 @@ def decided(
     event_ids: Sequence[str],
     verdict: Decided,
     by: str = "rita",
+    reach: timedelta = REACH,
 ) -> dict[str, Decision]:
     """Decides views as `pipeline.review` does, without a topic."""
     with judging(conn):
         follow(conn, client, lambda rows: None)
         subjects = find_events(client, event_ids)
-        found = decide(conn, client, subjects, Review(verdict, by, "asked them"))
+        found = decide(conn, client, subjects, Review(verdict, by, "asked them"), reach)
         follow(conn, client, lambda rows: None)
     return {one.event_id: one for one in found}
 

@@ -180,11 +180,48 @@ def test_a_view_that_repeats_a_paid_one_is_found(store: Settings) -> None:
         held = np.flatnonzero(views.verdict == Verdict.HELD).tolist()
         events = views.rows["event_id"].to_pylist()
         assert len(held) == HELD + 1
-        found = repeats(client, views, [*held, held[-1]], start, end)
+        found = repeats(client, views, [*held, held[-1]], start, end, store.repeat_reach)
     again = {row for row in found if events[row] == "event-again-000000"}
     assert len(again) == 1
     # One was asked for twice: a view repeats what came before it in the same hour, too.
     assert found == again | {held[-1]}
+
+
+def test_a_late_view_that_repeats_a_paid_one_is_found(store: Settings) -> None:
+    """Where views may be three days late, another one of that day may have come in before them."""
+    with both(store) as (_, client):
+        client.command(
+            "INSERT INTO views SELECT * REPLACE (one.log_time - INTERVAL 60 HOUR AS log_time,"
+            " 'event-early' AS event_id, one.raw_offset + 1000000 AS raw_offset)"
+            " FROM (SELECT * FROM views WHERE event_id = {event:String}) AS one",
+            parameters={"event": PAID},
+        )
+        ((early,),) = client.query(
+            "SELECT count() FROM views WHERE event_id = 'event-early'"
+        ).result_rows
+        assert early == 1
+        client.command(
+            "ALTER TABLE views UPDATE verdict = 'invalid' WHERE event_id = {event:String}",
+            parameters={"event": PAID},
+        )
+    run(store.model_copy(update={"accept_window_hours": 72}), HOURS + 2)
+    (again,) = [row for row in corrections(store) if row[0] == "event-again-000000"]
+    assert (again[2], again[4]) == ("unqualified", 0)
+    assert int(str(again[3])) & Reason.REPEAT_VIEW.bit
+
+
+@pytest.mark.parametrize("verdict", ["invalid", "held"])
+def test_hours_that_are_all_of_one_kind(store: Settings, verdict: str) -> None:
+    """In those of bots nothing is to be corrected; in those of an outage nothing was valid."""
+    with both(store) as (_, client):
+        client.command(
+            "ALTER TABLE views UPDATE verdict = {verdict:String} WHERE true",
+            parameters={"verdict": verdict},
+        )
+    done = run(store, HOURS + 2)
+    assert done.hours == HOURS
+    assert done.corrected == (0 if verdict == "invalid" else done.views)
+    assert run(store, HOURS + 2) == JudgedAgain(0, 0, 0)
 
 
 def store_ends(client: clickhouse.Client) -> dict[int, tuple[int, int]]:
