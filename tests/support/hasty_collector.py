@@ -17,4 +17,5 @@ def _send(
 
 if __name__ == "__main__":
     produce.Kafka.send = _send  # type: ignore[method-assign]
+    produce.Kafka.check = lambda _self: None  # type: ignore[method-assign]
     main(sys.argv[1])
