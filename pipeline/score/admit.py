@@ -19,6 +19,7 @@ from schemas.view import View
 Millis = npt.NDArray[np.int64]
 _HEADERS = attrgetter("headers")
 REPLAY_HEADER = "replay_log_time"
+_DIGITS = 18
 
 
 class Clock(NamedTuple):
@@ -45,7 +46,7 @@ def times_of(views: Sequence[View], records: Sequence[Any]) -> Times:
     log_time = np.array([record.timestamp for record in records], np.int64)
     judged_at = log_time
     if any(map(_HEADERS, records)):
-        judged_at = np.array([_first_attempt(record) for record in records], np.int64)
+        judged_at = np.array([first_attempt(record) for record in records], np.int64)
     occurred_at = np.array([view.occurred_at for view in views], np.int64)
     sent_at = np.array([view.sent_at for view in views], np.int64)
     # 0 is no time that a collector could have stamped, so it can stand for "not set".
@@ -54,9 +55,11 @@ def times_of(views: Sequence[View], records: Sequence[Any]) -> Times:
     return Times(log_time, judged_at, occurred_at + (received_at - sent_at), received_at)
 
 
-def _first_attempt(record: Any) -> int:
+def first_attempt(record: Any) -> int:
+    """The log time, ms, of the first attempt of a replay; of anything else its own."""
     for name, value in record.headers or ():
-        if name == REPLAY_HEADER and value.isdigit():
+        # Kafka lets a header be null, or as long as it likes.
+        if name == REPLAY_HEADER and value and len(value) <= _DIGITS and value.isdigit():
             return min(int(value), int(record.timestamp))
     return int(record.timestamp)
 

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.erase.gate import pass_gate
 from pipeline.feeds import Feed, StartOverError
+from pipeline.score.admit import first_attempt
 from pipeline.score.claim import Claim, claim
 from pipeline.score.follow import Follower
 from pipeline.score.log import ScoredLog
@@ -114,16 +115,12 @@ class _Writing:
 
     async def _reject(self, one: Refused) -> Any:
         record = one.record
-        log_time = next(
-            (value for name, value in record.headers or () if name == "replay_log_time"),
-            str(record.timestamp).encode(),
-        )
         headers = [
             ("refusal", one.refusal.label.encode()),
             ("detail", one.detail.encode()),
             ("raw_partition", str(self._feed.partition).encode()),
             ("raw_offset", str(record.offset).encode()),
-            ("log_time", log_time),
+            ("log_time", str(first_attempt(record)).encode()),
         ]
         return await self._scored.reject(record.value, record.key, headers)
 
