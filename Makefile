@@ -38,7 +38,7 @@ $(WEB)/dist/viewledger.min.js: $(WEB)/node_modules/.installed $(WEB)/package.jso
 demo: install    ## the whole pipeline on embedded real services, with a summary
 	$(BIN)/viewledger demo
 
-check: install   ## the quick part of the tests: style, types, layers, units (under a minute)
+check: install   ## the quick part of the tests: style, types, layers, units (under a minute on two idle cores)
 	scripts/check
 
 test: install    ## all tests
