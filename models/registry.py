@@ -165,6 +165,8 @@ def load_model(name: str, registry: Path = REGISTRY) -> Model:
             f"model {name!r}: calibration {card.calibration} is not a slope above 0 and an "
             f"intercept; {again}"
         )
+    if any(len(one.shares) != len(one.edges) + 2 for one in card.reference.values()):
+        raise ModelError(f"model {name!r}: its reference has not one share of each bin; {again}")
     try:
         estimator = skops.io.loads(packed, trusted=_TRUSTED)
         check_boosted(estimator, len(NAMES))

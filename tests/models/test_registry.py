@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from models.drift import Reference
 from models.features import NAMES, features_digest
 from models.registry import REGISTRY, Card, ModelError, load_model, save_model
 
@@ -85,6 +86,8 @@ def test_an_unknown_name_says_what_there_is() -> None:
         ({"calibration": (0.0, 0.0)}, "is not a slope above 0"),
         ({"calibration": (-1.0, 0.0)}, "is not a slope above 0"),
         ({"calibration": (1.0, float("inf"))}, "Expected"),
+        # Counted by it, the first block would raise.
+        ({"reference": {"watch_s": Reference([1.0, 2.0], [0.5, 0.5])}}, "one share of each bin"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(
