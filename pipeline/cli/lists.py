@@ -41,7 +41,8 @@ def add(
     actor: Actor,
     why: Why,
     days: Annotated[
-        float | None, typer.Option(min=0, help="After which it expires; else when removed.")
+        float | None,
+        typer.Option(min=0, max=36_500, help="After which it expires; else when removed."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -27,6 +27,12 @@ def run(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     settings.cache_clear()
 
 
+@pytest.mark.parametrize("days", ["-1", "nan", "inf", "1e9"])
+def test_days_that_nobody_can_wait_are_refused(run: Run, days: str) -> None:
+    refused = run("add", "deny", "viewer", "viewer-0001", *WHO, "--days", days)
+    assert (refused.exit_code, "Invalid value for '--days'" in refused.output) == (2, True)
+
+
 def test_an_entry_from_adding_to_removing(run: Run) -> None:
     viewer = f"viewer-{secrets.token_hex(8)}"
     added = run("add", "deny", "viewer", viewer, *WHO, "--days", 2)
