@@ -26,6 +26,11 @@ _PAID = """
         )
 """
 
+_DECIDED = """
+    SELECT partition, raw_offset FROM corrections WHERE was = 'held'
+        AND log_time >= {start:DateTime64(3, 'UTC')} AND log_time < {end:DateTime64(3, 'UTC')}
+"""
+
 _CORRECTED = """
     SELECT viewer_id, post_id, toUInt32(intDiv(toUnixTimestamp64Milli(viewed_at), 86400000)),
         partition, raw_offset
@@ -55,10 +60,15 @@ def repeats(
     """
     parameters = {"start": start, "end": end, "first": start - reach, "last": end + reach}
     seen = set(map(tuple, client.query(_PAID, parameters=parameters).result_rows))
+    # What a person decided is in there if it is paid, and stands in nobody's place if it is not.
+    decided = set(map(tuple, client.query(_DECIDED, parameters=parameters).result_rows))
     viewers, posts = views.rows["viewer_id"], views.rows["post_id"]
+    partitions, offsets = views.rows["partition"], views.rows["raw_offset"]
     days = days_of(np.asarray(views.batch.viewed_at)).tolist()
     found = set()
     for row in rows:
+        if (partitions[row].as_py(), offsets[row].as_py()) in decided:
+            continue
         key = (viewers[row].as_py(), posts[row].as_py(), days[row])
         if key in seen:
             found.add(row)

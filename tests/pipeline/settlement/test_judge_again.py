@@ -37,6 +37,8 @@ FARM = 15
 """Views of an hour by one address for one promoter."""
 HELD = 6
 PAID = "event-person-2-000007-2"
+SAME = (4, 5)
+"""Held views of the first hour that are given to one viewer."""
 
 
 def views_of_log() -> list[dict[str, object]]:
@@ -275,6 +277,23 @@ def test_what_a_person_decided_stays(store: Settings) -> None:
         assert rows.fetchall() == [(one, "review") for one in sorted(held)]
         assert reconcile(client, conn, store_ends(client)).differences == []
     assert len(corrections(store)) == HOURS * (FARM + HELD) + 1 - 1
+
+
+def test_a_view_that_a_person_found_invalid_is_in_nobodys_place(store: Settings) -> None:
+    first, second = (f"event-person-0-{PEOPLE + FARM + n:06}-0" for n in SAME)
+    with both(store) as (conn, client):
+        one, other = find_events(client, [first, second])
+        assert (one.event_id, other.event_id) == (first, second)
+        client.command(
+            "ALTER TABLE views UPDATE viewer_id = {viewer:String}, post_id = {post:String}"
+            " WHERE event_id IN {events:Array(String)}",
+            parameters={"viewer": one.slot[0], "post": one.slot[1], "events": [first, second]},
+        )
+        decided(conn, client, [first], "invalid")
+        run(store, HOURS + 2)
+        one, other = find_events(client, [first, second])
+        assert one.slot == other.slot
+        assert (one.verdict, other.verdict) == (Verdict.INVALID, Verdict.VALID)
 
 
 def test_what_the_stream_paid_after_a_view_that_a_person_made_valid(store: Settings) -> None:
