@@ -85,9 +85,9 @@ def reconcile(
         if tables is not None:
             differences += tables.result()
     if not pending and _positions(client, conn) != positions:
-        pending = ["events came in while they were compared"]
+        pending = ["events came in while they were compared: run `viewledger drain`"]
     if not pending and last_correction(conn) != corrected:
-        pending = ["views were corrected while they were compared"]
+        pending = ["views were corrected while they were compared: look again"]
     state: Literal["agrees", "differs", "not_drained"] = (
         "not_drained" if pending else "differs" if differences else "agrees"
     )
@@ -116,7 +116,8 @@ def _behind(
     positions: dict[str, dict[int, int]], ranges: Mapping[int, tuple[int, int]]
 ) -> list[str]:
     return [
-        f"{sink} is {end - at.get(partition, 0):,} events behind in partition {partition}"
+        f"{sink} is {end - at.get(partition, 0):,} events behind in partition {partition}: "
+        "run `viewledger drain`"
         for sink, at in positions.items()
         for partition, (_, end) in sorted(ranges.items())
         if at.get(partition, 0) < end

@@ -114,7 +114,7 @@ def show(report: "Report") -> None:
     for reason in report.pending:
         console.print(f"Not drained: {reason}", highlight=False)
     if report.pending:
-        console.print("Nothing was compared. Run `viewledger drain` first.")
+        console.print("Nothing was compared.")
         return
     if report.ok:
         console.print("Everything agrees: reconciled to zero.", style="green")

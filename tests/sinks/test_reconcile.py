@@ -170,12 +170,12 @@ def test_not_drained(client: Client, conn: Connection) -> None:
     ahead = reconcile(client, conn, RANGES | {2: (0, 7)})
     assert (ahead.ok, ahead.state, ahead.differences) == (False, "not_drained", [])
     assert ahead.pending == [
-        "ClickHouse is 7 events behind in partition 2",
-        "the ledger is 7 events behind in partition 2",
+        "ClickHouse is 7 events behind in partition 2: run `viewledger drain`",
+        "the ledger is 7 events behind in partition 2: run `viewledger drain`",
     ]
     client.command("ALTER TABLE blocks DELETE WHERE partition = 1 AND scored_offset = 2")
     assert reconcile(client, conn, RANGES).pending == [
-        f"ClickHouse is {ROWS} events behind in partition 1"
+        f"ClickHouse is {ROWS} events behind in partition 1: run `viewledger drain`"
     ]
 
 
