@@ -107,9 +107,10 @@ def rotate(
     from pipeline.collector.seal_keys import collector_keys
     from sinks.api_keys import MOST_GRACE, rotate_key
 
+    if grace_hours > MOST_GRACE / timedelta(hours=1):  # it can be too many for any timedelta
+        raise Problem(f"the grace is {grace_hours:g} hours; it must be 0 to {MOST_GRACE.days} days")
+    grace = timedelta(hours=grace_hours)
     with _keys() as conn:
-        # A number of hours can be too big for any timedelta.
-        grace = timedelta(hours=min(grace_hours, 2 * MOST_GRACE / timedelta(hours=1)))
         token = rotate_key(conn, collector_keys(settings()), key_id, actor=_actor(by), grace=grace)
     _echo_token(token, as_json)
     typer.echo(f"{key_id} is good for another {grace_hours:g} hours.", err=True)

@@ -69,7 +69,10 @@ def main() -> None:
     """Writes both answers into a folder."""
     if len(sys.argv) != 3:
         sys.exit("usage: python -m pipeline.simulate.bank PAIN_001_FILE FOLDER")
-    answers = bank_answers(Path(sys.argv[1]).read_bytes())
+    try:
+        answers = bank_answers(Path(sys.argv[1]).read_bytes())
+    except (OSError, etree.XMLSyntaxError) as error:
+        sys.exit(f"{sys.argv[1]} is no file of pain.001: {error}")
     folder = Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in zip(("pain.002.xml", "camt.053.xml"), answers, strict=True):
