@@ -45,19 +45,19 @@ def judge_hour(
     if held.any():
         judged = judge_held(judge, views, features.of_hour(hour, views))
         became[held], reasons[held] = judged.verdict[held], judged.reasons[held]
-        rows = np.flatnonzero(held & (became == Verdict.VALID)).tolist()
-        for row in repeats(client, views, rows, hour, end, reach):
-            became[row] = Verdict.UNQUALIFIED
-            reasons[row] |= Reason.REPEAT_VIEW.bit
     against: dict[int, list[str]] = {}
     for name, flagged in flags(around.batch).items():
         for row in np.flatnonzero(flagged[first:last] & (became == Verdict.VALID)).tolist():
             against.setdefault(row, []).append(name)
-    valid = np.flatnonzero(views.verdict == Verdict.VALID).tolist()
-    for row in repeats_of_corrected(client, views, valid, hour, end, reach):
+    became[list(against)] = Verdict.INVALID
+    again: set[int] = set()
+    if held.any():
+        rows = np.flatnonzero(held & (became == Verdict.VALID)).tolist()
+        again = repeats(client, views, rows, hour, end, reach)
+    valid = np.flatnonzero((views.verdict == Verdict.VALID) & (became == Verdict.VALID)).tolist()
+    for row in again | repeats_of_corrected(client, views, valid, hour, end, reach):
         became[row] = Verdict.UNQUALIFIED
         reasons[row] |= Reason.REPEAT_VIEW.bit
-    became[list(against)] = Verdict.INVALID
     changed = np.flatnonzero(became != views.verdict).tolist()
     return list(_changes(views, changed, became.tolist(), reasons.tolist(), against))
 

@@ -296,6 +296,30 @@ def test_a_view_that_a_person_found_invalid_is_in_nobodys_place(store: Settings)
         assert (one.verdict, other.verdict) == (Verdict.INVALID, Verdict.VALID)
 
 
+def test_a_view_that_the_rules_are_against_is_in_nobodys_place(store: Settings) -> None:
+    second = f"event-person-0-{PEOPLE + FARM + SAME[1]:06}-0"
+    with both(store) as (_, client):
+        farm = [f"event-farm-0-{PEOPLE + n:06}-0" for n in range(FARM)]
+        first = find_events(client, farm)[0]
+        (other,) = find_events(client, [second])
+        assert first.log_time < other.log_time
+        client.command(
+            "ALTER TABLE views UPDATE viewer_id = {viewer:String}, post_id = {post:String},"
+            " verdict = 'held' WHERE event_id IN {events:Array(String)}",
+            parameters={
+                "viewer": other.slot[0],
+                "post": other.slot[1],
+                "events": [first.event_id, second],
+            },
+        )
+        run(store, HOURS + 2)
+        one, other = find_events(client, [first.event_id, second])
+        assert one.slot == other.slot
+        assert (one.verdict, other.verdict) == (Verdict.INVALID, Verdict.VALID)
+    (row,) = [row for row in corrections(store) if row[0] == one.event_id]
+    assert row[5] == "address_of_promoter"
+
+
 def test_what_the_stream_paid_after_a_view_that_a_person_made_valid(store: Settings) -> None:
     """The stream does not know of it, so it pays the second one as well: one is taken back."""
     with both(store) as (conn, client):
