@@ -144,6 +144,17 @@ def queued(conn: Connection) -> list[int]:
     return [row[0] for row in rows]
 
 
+def unseen(conn: Connection, topic: str) -> bool:
+    """Whether anybody was erased after a topic was last written anew."""
+    (row,) = conn.execute(
+        "SELECT EXISTS (SELECT FROM erasures WHERE requested_at > coalesce("
+        "(SELECT max(started_at) FROM log_rewrites WHERE topic = %s AND state = 'done'),"
+        " '-infinity'))",
+        (topic,),
+    ).fetchall()
+    return bool(row[0])
+
+
 def open_rewrite(conn: Connection) -> Rewrite | None:
     """The topic that is being written anew, while workers wait."""
     with conn.cursor(row_factory=class_row(Rewrite)) as cursor:

@@ -38,7 +38,10 @@ class BusyError(Exception):
 def rewrite_logs(
     settings: Settings, conn: Connection, by: str, show: Show = lambda what, done: None
 ) -> bool:
-    """Writes both topics anew where erasures are queued; goes on with what was interrupted.
+    """Writes a topic anew where erasures ask for it; goes on with what was interrupted.
+
+    views.scored where they are queued; views.rejected after any, as nothing else tells whether it
+    has events of somebody.
 
     Args:
         conn: in no transaction, and the only one that erases.
@@ -48,18 +51,19 @@ def rewrite_logs(
         CopyError: a topic is not what it must be.
         KafkaException, psycopg.Error: a service does not answer.
     """
-    begun = erasures.open_rewrite(conn)
-    if begun is None and not erasures.queued(conn):
-        return False
+    done = False
     # The record last: what is queued is queued until then.
     for topic in (REJECTED, SCORED):
         rewrite = erasures.open_rewrite(conn)
         if rewrite is None:
+            if not (erasures.unseen(conn, topic) if topic == REJECTED else erasures.queued(conn)):
+                continue
             erasures.begin_rewrite(conn, topic, by)
         elif rewrite.topic != topic:
             continue
         _rewrite(settings, conn, show)
-    return True
+        done = True
+    return done
 
 
 def _rewrite(settings: Settings, conn: Connection, show: Show) -> None:

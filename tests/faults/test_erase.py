@@ -258,6 +258,20 @@ def test_nothing_is_left_and_nothing_is_missing(
     assert len(last.stays) == len(before.stays) + 1
     assert named_in_tables(services, client, viewer) == []
 
+    # Of whom nothing was ever counted: what was refused goes out of the logs all the same.
+    never = "viewer-never-counted"
+    other = client.query(
+        "SELECT viewer_id FROM views WHERE viewer_id NOT LIKE 'erased-%' LIMIT 1"
+    ).result_rows[0][0]
+    send(services, other, client, event_id="event-that-is-refused-3", viewer_id=never)
+    drain(services, DRAIN_S)
+    assert named_in_logs(services, REJECTED, never) > 0
+    assert eraser.once("--viewer", never) == 0
+    stop_workers(services)
+    assert eraser.once("--logs") == 0
+    assert named_in_logs(services, REJECTED, never) == 0
+    assert eraser.once("--logs") == 0
+
 
 def wait_at_the_gate(services: Settings, conn: postgres.Connection) -> None:
     """Starts workers while a topic is written anew: they touch nothing until it is."""
