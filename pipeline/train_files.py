@@ -141,6 +141,8 @@ def _ranking(unseen: Examples, score: Any, seed: int) -> dict[str, Any] | None:
 
 
 def _examples(files: list[File], rates: dict[str, int] | None) -> Examples:
+    # The stream refuses views of campaigns that nobody has: no feature knows of them.
+    files = [file.only(np.flatnonzero(_rates(file.campaign_ids, rates))) for file in files]
     lists, parts = load_lists(), []
     for file, features in zip(files, stream_features(f.batch for f in files), strict=True):
         batch = file.batch
@@ -159,8 +161,6 @@ def _examples(files: list[File], rates: dict[str, int] | None) -> Examples:
             )
         )
     whole = joined(parts)
-    # The stream refuses views of campaigns that nobody has.
-    whole = whole.where(whole.rate_micros > 0)
     if not len(whole.kind):
         raise Problem("--catalog has none of the campaigns of --data")
     return whole.where(np.argsort(whole.log_time, kind="stable"))

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
 
-from models.batch import Batch
 from models.figures import figures
 from models.lists import givt_reasons, load_lists
 from models.protocol import Labelled, Mode, Which, first_of_each, fit, score
@@ -105,7 +104,7 @@ def _check_kinds(option: str, files: list[Labelled]) -> None:
 def _earlier(warm: list[File], data: File) -> list[File]:
     """What of the files was seen before the first event of the data."""
     begin = data.batch.log_time[0]
-    parts = [_first(file, int((file.batch.log_time <= begin).sum())) for file in warm]
+    parts = [file.only(np.flatnonzero(file.batch.log_time <= begin)) for file in warm]
     parts = [part for part in parts if part.events.n]
     if warm and not parts:
         raise Problem(
@@ -113,15 +112,6 @@ def _earlier(warm: list[File], data: File) -> list[File]:
             "time order, so leave it out or give an earlier file"
         )
     return parts
-
-
-def _first(file: File, n: int) -> File:
-    return File(
-        file.events.rows(slice(n)),
-        Batch._make(column[:n] for column in file.batch),
-        file.made_by[:n],
-        file.campaign_ids[:n],
-    )
 
 
 def _counting(asked: Asked, data: Labelled, trained: list[Labelled]) -> npt.NDArray[np.bool_]:

@@ -40,6 +40,15 @@ class File(NamedTuple):
     """Who made each, as the labels of views say it; else `positive` and `negative`."""
     campaign_ids: list[str]
 
+    def only(self, rows: npt.NDArray[np.int64]) -> "File":
+        """Some of the events, by their rows."""
+        return File(
+            self.events.rows(rows),
+            Batch._make(column.take(rows) for column in self.batch),
+            self.made_by[rows],
+            [self.campaign_ids[row] for row in rows.tolist()],
+        )
+
 
 def read_file(adapter: str, path: Path, labels: list[Path]) -> File:
     """The labelled events of a file: each event id once, without what the pipeline refuses.

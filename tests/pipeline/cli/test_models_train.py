@@ -1,5 +1,6 @@
 """`viewledger models train --data` and `card`, as typed."""
 
+import gzip
 import json
 from copy import deepcopy
 from pathlib import Path
@@ -16,6 +17,7 @@ from models.registry import ModelError, load_model
 from pipeline.cli.main import app
 from pipeline.cli.problems import Problem
 from pipeline.simulate.simulate import simulate
+from sinks.catalogue_file import read_campaigns
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +95,21 @@ def test_views_of_campaigns_that_nobody_has_are_left_out(
     # The same views earn the same, so the shares of money are other ones.
     money = [card["metrics"]["tests"]["money_denied"]["rate"] for card in cards]
     assert money[0] != money[1]
+
+
+def test_what_the_stream_refuses_is_in_no_feature(
+    folder: Path, views: tuple[Any, ...], tmp_path: Path
+) -> None:
+    known = {one.campaign_id for one in read_campaigns(views[5])}
+    lines = gzip.decompress(views[1].read_bytes()).splitlines(keepends=True)
+    kept = [line for line in lines if any(f'"{one}"'.encode() in line for one in known)]
+    assert len(kept) < len(lines)
+    (tmp_path / "known.ndjson").write_bytes(b"".join(kept))
+    words = "--data", tmp_path / "known.ndjson", *views[2:], "--out", tmp_path
+    done("train", *words, "--name", "mine", "--false-positives", "0.02")
+    one, other = (card_of(each / "mine") for each in (folder, tmp_path))
+    assert one["reference"] == other["reference"]
+    assert one["metrics"] == other["metrics"]
 
 
 def test_a_kind_can_be_held_out(views: tuple[object, ...], tmp_path: Path) -> None:
