@@ -100,8 +100,10 @@ def catalogue() -> "Iterator[Connection]":
     try:
         with connect(settings()) as conn:
             yield conn
-    except (CatalogueError, IdempotencyError, OSError) as error:
+    except (CatalogueError, IdempotencyError) as error:
         raise Problem(str(error)) from error
+    except OSError as error:
+        raise Problem(f"{error.filename}: {error.strerror}") from error
     except psycopg.OperationalError as error:
         raise Problem(f"Postgres does not answer: {error}") from error
     except psycopg.errors.UndefinedTable as error:

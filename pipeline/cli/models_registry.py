@@ -202,7 +202,7 @@ def _say_differences(version: str, found: "list[Difference]", top: int) -> None:
 
 
 def _model(name: str) -> "Model":
-    from models.panel import load_named
+    from models.panel import load_named, model_names
     from models.registry import ModelError
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
@@ -210,7 +210,9 @@ def _model(name: str) -> "Model":
     try:
         return load_named(name, settings().models)
     except ModelError as error:
-        raise Problem(str(error)) from None
+        folder = settings().models
+        own = f"; VIEWLEDGER_MODELS, the folder of your own, is {folder or 'not set'}"
+        raise Problem(f"{error}{own if name not in model_names(folder) else ''}") from None
 
 
 def _try(name: str, pin: Pin | None) -> "tuple[Model | None, str]":

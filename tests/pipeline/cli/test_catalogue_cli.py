@@ -61,7 +61,7 @@ def test_bad_input_is_a_sentence(run, tmp_path: Path) -> None:
     file.write_text("promoter_id,status\np1,gone\n")
     for words, said in [
         (("promoters", "import", file), "line 2: status is 'gone'"),
-        (("promoters", "import", tmp_path / "missing"), "missing"),
+        (("promoters", "import", tmp_path / "missing"), "missing: No such file"),
         (("campaigns", "import", tmp_path), "directory"),
     ]:
         result = run(*words)

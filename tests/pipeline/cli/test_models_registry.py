@@ -153,3 +153,9 @@ def test_a_file_that_was_replaced_is_not_rolled_back_to(run: Run, folder: Path) 
 @pytest.mark.parametrize("name", ["../champion", "", "a/b", ".hidden"])
 def test_a_name_is_no_path(run: Run, name: str) -> None:
     assert "is no name of a model" in problem(run("promote", name, "--by", "ann"))
+
+
+def test_a_model_that_is_nowhere(run: Run, folder: Path) -> None:
+    said = problem(run("promote", "nobody", "--by", "ann"))
+    assert said.startswith("no model 'nobody'; there is ")
+    assert said.endswith(f"; VIEWLEDGER_MODELS, the folder of your own, is {folder}")
