@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         "collector", pattern=r"^[A-Za-z0-9._-]{1,48}$", description="stamped on every event"
     )
     collector_memory_mb: int = Field(
-        64, ge=4, le=4096, description="of events under way, beyond which the collector says 503"
+        64, ge=8, le=4096, description="of events under way, beyond which the collector says 503"
     )
     collector_timeout_s: float = Field(
         10.0,

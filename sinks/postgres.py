@@ -95,6 +95,11 @@ def _options(application: str) -> dict[str, Any]:
     return {
         "autocommit": True,
         "connect_timeout": 5,
+        # A server that vanishes is noticed within the minute, not by the system's own two hours.
+        "keepalives_idle": 20,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
         "application_name": application,
         "options": f"-c role={APP_ROLE}",
     }

@@ -70,7 +70,7 @@ def decide(
         conn: a connection that is in no transaction, under `sinks.judging.judging`.
         client: ClickHouse, which has all corrections.
         subjects: in the order of the log, each view once.
-        reach: log time, on either side, within which views of one day can come in.
+        reach: log time within which views of one day can come in.
 
     Raises:
         ReviewError: actor or note cannot be kept.

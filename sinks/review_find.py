@@ -77,7 +77,6 @@ _CLAIMS = f"""
                 (SELECT partition, raw_offset FROM corrections WHERE became = 'valid') AS gained
         FROM views
         WHERE log_time >= {{first:DateTime64(3, 'UTC')}}
-            AND log_time < {{last:DateTime64(3, 'UTC')}}
             AND (viewer_id, post_id) IN
             (
                 SELECT viewer_id, post_id FROM views
@@ -130,19 +129,19 @@ def find_repeats(client: Client, subjects: Sequence[Subject], reach: timedelta) 
 
     Args:
         subjects: in the order of the log.
-        reach: log time, on either side, within which views of one day can come in.
+        reach: log time within which views of one day can come in; replays come in later.
     """
     if not subjects:
         return set()
     start, end = (datetime.fromtimestamp(subjects[at].log_time / 1e3, UTC) for at in (0, -1))
+    first_day = datetime.fromtimestamp(min(one.slot[2] for one in subjects) * 86_400, UTC)
     rows = client.query(
         _CLAIMS,
         parameters={
             "events": [one.event_id for one in subjects],
             "start": start,
             "end": end,
-            "first": start - reach,
-            "last": end + reach,
+            "first": min(start, first_day) - reach,
         },
     ).result_rows
     claims: dict[Slot, list[tuple[int, int, bool, bool]]] = defaultdict(list)

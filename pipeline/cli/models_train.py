@@ -37,7 +37,7 @@ def train(
             min=20_000, max=5_000_000, help="Events of an ordinary day; 43 times as many in all."
         ),
     ] = 60_000,
-    name: Annotated[str, typer.Option(help="What the model is called.")] = "champion",
+    name: Annotated[str, typer.Option(help="What the model is called.")] = "candidate",
     version: Annotated[
         str | None, typer.Option(help="What verdicts call it. [default: name and seed]")
     ] = None,

@@ -1,12 +1,13 @@
 """Held views, judged by what was missing then: the features anew, from the log itself.
 
-The engine of the stream is fed with all views from three days before: what it remembers of a
-viewer reaches back two days at most, and what it counts as well, so that it makes no difference
-where it began. All partitions come in the order of their log time here, and all of it is
-remembered here: there is no Redis that could be missing.
+The engine of the stream is fed with all views from three days before the day on. What it counts
+reaches back a day; how long a viewer is known, and the last views of who comes seldom, end there,
+for every hour of a day at the same place, wherever a settlement began. All partitions come in the
+order of their log time here, and all of it is remembered here: there is no Redis that could be
+missing.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -37,16 +38,18 @@ class Features:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._engine = new_engine()
-        self._at: datetime | None = None
+        self._begin = self._at = datetime.min.replace(tzinfo=UTC)
 
     def of_hour(self, hour: datetime, views: Views) -> Matrix:
-        """The features of the views of an hour; hours are asked for in their order."""
-        at = max(self._at or hour - WARM_UP, hour - WARM_UP)
-        while at < hour:
-            before = read_views(self._client, at, at + _HOUR)
+        """The features of the views of an hour, UTC; hours are asked for in their order."""
+        begin = hour.replace(hour=0) - WARM_UP
+        if begin != self._begin:
+            self._engine, self._begin, self._at = new_engine(), begin, begin
+        while self._at < hour:
+            before = read_views(self._client, self._at, self._at + _HOUR)
             if len(before.rows):
                 self._take(before)
-            at += _HOUR
+            self._at += _HOUR
         self._at = hour + _HOUR
         return self._take(views)
 

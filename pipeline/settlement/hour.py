@@ -11,7 +11,7 @@ from models.hindsight import flags
 from models.judge import Judge
 from pipeline.settlement.held import Features, judge_held
 from pipeline.settlement.read import Views, read_views
-from pipeline.settlement.repeats import repeats, repeats_of_corrected
+from pipeline.settlement.repeats import repeats, repeats_of_corrected, repeats_of_forgotten
 from schemas.verdicts import Reason, Verdict
 from sinks.clickhouse import Client
 from sinks.correct_types import Change
@@ -55,7 +55,9 @@ def judge_hour(
         rows = np.flatnonzero(held & (became == Verdict.VALID)).tolist()
         again = repeats(client, views, rows, hour, end, reach)
     valid = np.flatnonzero((views.verdict == Verdict.VALID) & (became == Verdict.VALID)).tolist()
-    for row in again | repeats_of_corrected(client, views, valid, hour, end, reach):
+    again |= repeats_of_corrected(client, views, valid, hour, end, reach)
+    again |= repeats_of_forgotten(client, views, valid, hour, end, reach)
+    for row in again:
         became[row] = Verdict.UNQUALIFIED
         reasons[row] |= Reason.REPEAT_VIEW.bit
     changed = np.flatnonzero(became != views.verdict).tolist()

@@ -197,6 +197,20 @@ def test_a_late_view_of_a_day_is_paid_once(
     agrees(conn, client)
 
 
+@pytest.mark.parametrize("held", [0, 1])
+def test_an_old_replay_and_the_view_that_it_repeats(
+    conn: Connection, client: Client, partition: int, held: int
+) -> None:
+    day = 1_760_000_000_000 // 86_400_000 * 86_400_000 + 3_600_000
+    same = {"viewer_id": ["viewer-a"] * 2, "post_id": [f"post-{partition}"] * 2}
+    times = {"viewed_at": [day, day + 1], "log_time": [day + 9, day + 120 * 3_600_000]}
+    verdicts = [HELD, VALID] if held == 0 else [VALID, HELD]
+    events = stored_views(conn, client, verdicts, partition, **same, **times)
+    (done,) = decided(conn, client, [events[held]], "valid").values()
+    assert done.became == "unqualified"
+    agrees(conn, client)
+
+
 def test_a_view_that_was_overturned_twice_keeps_its_place(
     conn: Connection, client: Client, partition: int
 ) -> None:

@@ -6,9 +6,11 @@ import pyarrow.compute as pc
 import pytest
 from support.blocks import VERSIONS
 from support.ledger import campaign
-from support.reviews import both, decided
+from support.reviews import RATE, both, decided, stored_views
 from support.stores import empty_store
 
+from models.features import NAMES
+from pipeline.settlement.held import Features
 from pipeline.settlement.judge_again import JudgedAgain, judge_again
 from pipeline.settlement.read import read_views
 from pipeline.settlement.repeats import repeats
@@ -210,6 +212,55 @@ def test_a_late_view_that_repeats_a_paid_one_is_found(store: Settings) -> None:
     (again,) = [row for row in corrections(store) if row[0] == "event-again-000000"]
     assert (again[2], again[4]) == ("unqualified", 0)
     assert int(str(again[3])) & Reason.REPEAT_VIEW.bit
+
+
+def test_an_old_replay_is_no_second_view(stack: Settings) -> None:
+    """Of what was refused once, and comes when the stream has forgotten the view that it paid."""
+    found = empty_store(stack, "clickhouse", "postgres")
+    day = START // (24 * HOUR_MS) * 24 * HOUR_MS
+    verdicts = [Verdict.VALID, Verdict.VALID, Verdict.HELD, Verdict.VALID]
+    events = len(verdicts)
+    with both(found) as (conn, client):
+        paid, *replayed = stored_views(
+            conn,
+            client,
+            verdicts,
+            viewer_id=["viewer-of-all"] * events,
+            post_id=["post-of-all"] * events,
+            viewed_at=[day + HOUR_MS + n for n in range(events)],
+            log_time=[day + hours * HOUR_MS for hours in (2, 120, 121, 240)],
+        )
+    run(found, 11 * 24)
+    became = {row[0]: row[2:5] for row in corrections(found)}
+    repeat = Reason.REPEAT_VIEW.bit
+    assert paid not in became
+    assert [became[event][0] for event in replayed] == ["unqualified"] * 3
+    assert [int(str(became[event][1])) & repeat for event in replayed] == [repeat] * 3
+    assert [became[event][2] for event in replayed] == [-RATE, 0, -RATE]
+
+
+def test_features_are_the_same_wherever_a_settlement_begins(stack: Settings) -> None:
+    """Also of who comes every twenty hours, for two weeks."""
+    found = empty_store(stack, "clickhouse", "postgres")
+    times = [START + n * 20 * HOUR_MS for n in range(16)]
+    with both(found) as (conn, client):
+        same = ["viewer-of-all"] * len(times)
+        stored_views(
+            conn,
+            client,
+            [Verdict.VALID] * len(times),
+            viewer_id=same,
+            viewed_at=times,
+            log_time=times,
+        )
+        hours = [datetime.fromtimestamp(time / 1e3, UTC) for time in times]
+        read = {hour: read_views(client, hour, hour + timedelta(hours=1)) for hour in hours}
+        whole = Features(client)
+        features = [whole.of_hour(hour, read[hour]) for hour in hours]
+        for hour, expected in zip(hours, features, strict=True):
+            np.testing.assert_array_equal(Features(client).of_hour(hour, read[hour]), expected)
+    age = NAMES.index("viewer_age_s")
+    assert features[-1][0, age] > 0
 
 
 @pytest.mark.parametrize("verdict", ["invalid", "held"])
