@@ -114,6 +114,7 @@ def check_chain(conn: Connection, expected_head: bytes | None = None) -> Chain:
             tampered += found or [Tampered(where, "its hash is not that of what it says")]
         previous = link.hash
         known = known or link.hash == expected_head
+    tampered += _in_front(conn)
     if not known and expected_head is not None:
         tampered.append(Tampered("chain_links", f"no link has the hash {expected_head.hex()}"))
     return Chain(count, rows, previous, tampered)
@@ -224,6 +225,18 @@ def _changed_rows(conn: Connection, link: Link, digests: bytes) -> list[Tampered
                 f"{len(sealed) - len(there)} of {len(sealed)} rows are missing",
             )
         )
+    return found
+
+
+def _in_front(conn: Connection) -> list[Tampered]:
+    """Rows that are in no link and never will be: links begin behind 0, as numbers do."""
+    found = []
+    for table, column in conn.execute("SELECT name, id_column FROM chained_tables").fetchall():
+        query = sql.SQL("SELECT min({id}) FROM {table} WHERE {id} < 1").format(
+            id=sql.Identifier(column), table=sql.Identifier(table)
+        )
+        if (lowest := _one(query, conn)) is not None:
+            found.append(Tampered(f"{table} ({column}) = ({lowest})", "is in front of all links"))
     return found
 
 

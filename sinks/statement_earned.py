@@ -66,8 +66,8 @@ _EARNED = """
 _HELD = """
     SELECT currency, campaign_id, sum(accruals.views - back.views)::bigint,
         sum(amount_micros - fee_micros - back.micros)::bigint,
-        min(log_hour + interval '1 hour' + make_interval(hours => hold_hours)),
-        max(log_hour + interval '1 hour' + make_interval(hours => hold_hours))
+        min(booked_at + make_interval(hours => hold_hours)),
+        max(booked_at + make_interval(hours => hold_hours))
     FROM accruals
     JOIN campaigns USING (campaign_id, currency)
     LEFT JOIN settled_accruals AS settled USING (accrual_id)

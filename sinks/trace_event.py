@@ -134,33 +134,32 @@ def trace_event(conn: Connection, client: Client, event_id: str) -> list[EventTr
 def _follow(conn: Connection, event: FoundEvent) -> EventTrace:
     rows = conn.execute(_CORRECTIONS, (event.partition, event.raw_offset)).fetchall()
     judged = [_judged(row) for row in rows if event.currency]
-    if event.verdict != "valid":
-        booked = [row[9] for row in rows if row[9] is not None and judged]
-        row = (
-            conn.execute(f"{_ACCRUAL} WHERE accrual_id = %s".encode(), (booked[-1],)).fetchone()
-            if booked
-            else None
-        )
-        accrual = Accrued(*row) if row else None
-        paid = _paid(conn, event, accrual) if accrual else []
-        return EventTrace(event, accrual, paid, "", judged)
-    row = conn.execute(
-        (_ACCRUAL + _BY_PLACE).encode(),
-        (
-            event.campaign_id,
-            event.promoter_id,
-            event.currency,
-            event.rate_micros,
-            event.log_time,
-            event.partition,
-            event.scored_offset,
-            event.scored_offset,
-        ),
-    ).fetchone()
+    # What counts it by now: a review may have booked anew what settlement took back.
+    booked = [row[9] for row in rows if row[9] is not None and judged]
+    if booked:
+        where, values = "WHERE accrual_id = %s", tuple(booked[-1:])
+    elif event.verdict == "valid":
+        where, values = _BY_PLACE, _place(event)
+    else:
+        return EventTrace(event, None, [], "", judged)
+    row = conn.execute((_ACCRUAL + where).encode(), values).fetchone()
     if row is None:
         return EventTrace(event, None, [], _why_not_booked(conn, event), judged)
     accrual = Accrued(*row)
     return EventTrace(event, accrual, _paid(conn, event, accrual), "", judged)
+
+
+def _place(event: FoundEvent) -> tuple[Any, ...]:
+    return (
+        event.campaign_id,
+        event.promoter_id,
+        event.currency,
+        event.rate_micros,
+        event.log_time,
+        event.partition,
+        event.scored_offset,
+        event.scored_offset,
+    )
 
 
 def _judged(row: tuple[Any, ...]) -> Judged:

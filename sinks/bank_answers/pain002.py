@@ -28,6 +28,8 @@ STATUSES: dict[str, Outcome] = {
     "PRES": "pending",
     "RCVD": "pending",
 }
+UNDERWAY = {status for status, outcome in STATUSES.items() if outcome == "pending"} - {"BLCK"}
+"""What every transfer goes through: without a reason, nobody has to look."""
 _LOOK_BELOW = ("", "PART")
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.money import format_minor
 from schemas.payout import Answer
+from sinks.bank_answers.pain002 import UNDERWAY
 from sinks.bank_answers.read import read_answers
 from sinks.payouts.batch import Batch, Line, PayoutError, act_as, load_batch
 from sinks.payouts.money import follow_answers
@@ -147,7 +148,8 @@ def _judge(answer: Answer, batch: Batch, line: Line, batches: dict[int, Batch]) 
         expected = format_minor(line.amount_minor, batch.currency)
         return Noted(answer, line.line_id, False, f"another amount than {expected}")
     if answer.outcome == "pending":
-        note = "a person has to look" if answer.code or answer.text else ""
+        said = answer.code or (answer.text not in UNDERWAY and answer.text)
+        note = "a person has to look" if said else ""
         return Noted(answer, line.line_id, False, note)
     if answer.outcome == line.status:
         return Noted(answer, line.line_id, False, "")

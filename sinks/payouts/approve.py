@@ -53,6 +53,9 @@ def approve(conn: Connection, batch_id: int, *, actor: str) -> Batch:
 def check_payees(conn: Connection, batch: Batch, lines: list[Line]) -> None:
     """Refuses when what was checked of a payee is not what is there now.
 
+    Nobody changes these payees until the transaction ends: the accounts that go into a file are
+    read after this.
+
     Raises:
         PayoutError: says which lines, and why.
     """
@@ -67,7 +70,7 @@ def check_payees(conn: Connection, batch: Batch, lines: list[Line]) -> None:
         FROM payout_lines AS line
         JOIN promoters USING (promoter_id)
         JOIN payees USING (promoter_id)
-        WHERE line_id = ANY (%s) ORDER BY line_id
+        WHERE line_id = ANY (%s) ORDER BY line_id FOR SHARE OF payees
         """,
         (batch.currency, [line.line_id for line in lines]),
     )

@@ -1,5 +1,6 @@
 """Drafting: what is payable becomes the lines of a batch, and leaves the payable accounts."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -80,8 +81,8 @@ def draft(
         (now,) = conn.execute("SELECT now()").fetchall()[0]
         if until is not None and until > now:
             raise PayoutError(f"--until {until.isoformat()} is in the future")
-        _net_debts(conn, currency, key)
-        due = _due(conn, currency, until or now, key)
+        netted = _net_debts(conn, currency, key)
+        due = _due(conn, currency, until or now, netted)
         lines = []
         left = []
         for one in due:
@@ -99,8 +100,8 @@ def draft(
     return Draft(None, left)
 
 
-def _net_debts(conn: Connection, currency: str, key: str) -> None:
-    """Takes what promoters owe from what is payable to them."""
+def _net_debts(conn: Connection, currency: str, key: str) -> dict[str, int]:
+    """Takes what promoters owe from what is payable to them; returns micros by promoter."""
     rows = conn.execute(
         """
         SELECT debts.owner_id, debts.account_id, payables.account_id,
@@ -128,9 +129,10 @@ def _net_debts(conn: Connection, currency: str, key: str) -> None:
             for promoter, debt, payable, micros in rows
         ],
     )
+    return {promoter: micros for promoter, _, _, micros in rows}
 
 
-def _due(conn: Connection, currency: str, until: datetime, key: str) -> list[_Due]:
+def _due(conn: Connection, currency: str, until: datetime, netted: Mapping[str, int]) -> list[_Due]:
     """Every promoter with something payable at `until`."""
     rows = conn.execute(
         """
@@ -140,16 +142,8 @@ def _due(conn: Connection, currency: str, until: datetime, key: str) -> list[_Du
             JOIN accounts USING (account_id)
             WHERE journals.created_at > %(until)s AND journals.kind = 'settlement'
                 AND accounts.kind = 'promoter_payable' AND currency = %(currency)s
-            GROUP BY account_id),
-        netted AS (
-            SELECT owner_id, sum(amount_micros)::bigint AS micros
-            FROM journals JOIN entries USING (journal_id, created_at)
-            JOIN accounts USING (account_id)
-            WHERE idempotency_key >= %(netting)s || ':' AND idempotency_key < %(netting)s || ';'
-                AND accounts.kind = 'promoter_debt'
-            GROUP BY owner_id)
-        SELECT accounts.owner_id, balance_micros - coalesce(later.micros, 0),
-            coalesce(netted.micros, 0), payees.version,
+            GROUP BY account_id)
+        SELECT accounts.owner_id, balance_micros - coalesce(later.micros, 0), payees.version,
             CASE WHEN promoters.status <> 'active' THEN 'the promoter is suspended'
                 WHEN payees.promoter_id IS NULL THEN 'no payee'
                 WHEN payees.verified_at IS NULL THEN 'the payee is not verified'
@@ -161,14 +155,16 @@ def _due(conn: Connection, currency: str, until: datetime, key: str) -> list[_Du
         JOIN promoters ON promoters.promoter_id = accounts.owner_id
         LEFT JOIN payees ON payees.promoter_id = accounts.owner_id
         LEFT JOIN later USING (account_id)
-        LEFT JOIN netted ON netted.owner_id = accounts.owner_id
         WHERE accounts.kind = 'promoter_payable' AND accounts.currency = %(currency)s
             AND balance_micros - coalesce(later.micros, 0) > 0
         ORDER BY accounts.owner_id
         """,
-        {"until": until, "currency": currency, "netting": f"netting:{key}"},
+        {"until": until, "currency": currency},
     ).fetchall()
-    return [_Due(*row) for row in rows]
+    return [
+        _Due(promoter, payable, netted.get(promoter, 0), *payee)
+        for promoter, payable, *payee in rows
+    ]
 
 
 def _save(

@@ -120,6 +120,21 @@ def test_a_deleted_row_and_a_deleted_link_are_found(conn: Connection, owner: Con
     assert verify_chain(conn).tampered == []
 
 
+def test_a_row_in_front_of_all_links_is_found(conn: Connection, owner: Connection) -> None:
+    move(conn)
+    seal(conn)
+    # Whoever may add rows may choose their numbers.
+    with owner.transaction(force_rollback=True):
+        owner.execute(
+            "INSERT INTO accounts (account_id, kind, owner_id, currency)"
+            " OVERRIDING SYSTEM VALUE VALUES (-7, 'bank', %s, 'EUR')",
+            (name(),),
+        )
+        (found,) = check_chain(owner).tampered
+        assert found.where == "accounts (account_id) = (-7)"
+    assert verify_chain(conn).tampered == []
+
+
 def test_who_seals_waits_for_who_books_and_not_the_other_way(books: Settings) -> None:
     with connect(books) as conn, connect(books) as sealer, ThreadPoolExecutor(1) as pool:
         with conn.transaction():

@@ -86,6 +86,12 @@ def test_everything_that_can_happen(world: World) -> None:
     assert effects(part) == moved
     assert part.closing == Accounts(27_000, 0, -4_100)
     assert [(row.views, row.net_micros) for row in part.hold] == [(30, 27_000)]
+    (booked,) = world.conn.execute(
+        "SELECT booked_at FROM accruals WHERE promoter_id = %s ORDER BY accrual_id DESC LIMIT 1",
+        (promoter,),
+    ).fetchall()[0]
+    # Its campaign has no hold; the views came in long before they were booked.
+    assert [(row.first_release, row.last_release) for row in part.hold] == [(booked, booked)]
     settle(world.conn)
     second = pay(world)
     answer(world, second, "failed")

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from support.corrections import HINDSIGHT, REVIEW
 from support.ledger import name
 from support.payees import new_keys
 from support.payouts import PAYER, TODAY, new_campaign, new_promoter
@@ -12,6 +13,8 @@ from schemas.payout import Answer
 from schemas.settings import Settings
 from schemas.verdicts import Reason, Verdict
 from sinks.correct import correct
+from sinks.correct_types import Change
+from sinks.correct_views import correct_views
 from sinks.payouts.answers import mark
 from sinks.payouts.approve import approve
 from sinks.payouts.batch import PayoutError
@@ -173,6 +176,29 @@ def test_events_that_are_not_paid(world: World) -> None:
     assert trace_event(world.conn, world.client, "nothing") == []
     with pytest.raises(PayoutError, match="no payout line 99999"):
         trace(world.conn, world.client, 99_999)
+
+
+def test_a_view_that_a_review_booked_anew_is_followed_from_there(world: World) -> None:
+    campaign, promoter = new_campaign(world.conn), new_promoter(world.conn, KEYS)
+    partition, events = world.view(campaign, promoter, 20)
+    settle(world.conn)
+    line = drafted(world, promoter)
+    answer(world, line, "settled")
+    (paid,) = trace_event(world.conn, world.client, events[0])
+    assert [one.line.line_id for one in paid.paid] == [line]
+    at = paid.event
+    where = (at.partition, at.raw_offset, at.scored_offset, at.event_id)
+    log_time = round(at.log_time.timestamp() * 1000)
+    taken = Change(
+        *where, log_time, campaign, promoter, "EUR", 1000, Verdict.VALID, 0, Verdict.INVALID, 0
+    )
+    given = taken._replace(was=Verdict.INVALID, became=Verdict.VALID)
+    assert correct_views(world.conn, [taken], HINDSIGHT) == 1
+    assert correct_views(world.conn, [given], REVIEW) == 1
+    (back,) = trace_event(world.conn, world.client, events[0])
+    assert back.accrual is not None
+    assert back.accrual.accrual_id > world.accrual(partition)
+    assert (back.accrual.views, back.accrual.settlement_id, back.paid) == (1, None, [])
 
 
 STORE = {

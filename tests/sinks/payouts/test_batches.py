@@ -2,16 +2,27 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from support.bank_replies import booking, detail, statement, transfer_status
+from psycopg.errors import LockNotAvailable
+from support.bank_replies import (
+    booking,
+    detail,
+    payment_status,
+    statement,
+    status_report,
+    transfer_status,
+)
 from support.ledger import name
 from support.payees import OTHER_IBAN, new_keys, payee
 from support.payouts import PAYER, TODAY, earn, money, new_campaign, new_promoter
 
+from schemas.payee import Payee
 from schemas.payout import Ach, Answer, Iban, Paypal
 from schemas.seal_keys import Keys
 from schemas.settings import Settings
@@ -19,7 +30,7 @@ from sinks.bank_files.formats import FORMATS
 from sinks.chain import verify_chain
 from sinks.correct import correct
 from sinks.ledger_verify import verify_ledger
-from sinks.payees import save_payees, verify_payee
+from sinks.payees import load_payees, save_payees, verify_payee
 from sinks.payouts.answers import import_answers, load_puzzles, mark
 from sinks.payouts.approve import approve, cancel
 from sinks.payouts.batch import Batch, PayoutError, load_batch
@@ -144,8 +155,30 @@ def test_a_payee_edited_between_the_steps_is_not_paid(
         export(conn, keys, PAYER, batch.batch_id, PAIN, TODAY, actor="ben")
     cancel(conn, batch.batch_id, batch.lines[1].line_id, actor="ben", reason="edited")
     (file,) = export(conn, keys, PAYER, batch.batch_id, PAIN, TODAY, actor="ben")
-    assert OTHER_IBAN not in file.content.decode().replace(PAYER.details.iban, "")
+    assert file.content.count(OTHER_IBAN.encode()) == 1  # the payer's own
     assert file.content.count(b"<EndToEndId>") == 1
+
+
+def test_a_payee_edited_while_the_file_is_made_is_not_paid_either(
+    payout_books: Settings,
+    conn: Connection,
+    keys: Keys,
+    paid: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch = drafted(conn)
+    approve(conn, batch.batch_id, actor="ben")
+    thief = payee(promoter_id=paid[0], details=Iban(OTHER_IBAN))
+
+    def edited_first(*args: Any) -> dict[str, Payee]:
+        with connect(payout_books) as other, suppress(LockNotAvailable):
+            other.execute("SET lock_timeout = '200ms'")
+            save_payees(other, keys, [thief], actor="paula")
+        return load_payees(*args)
+
+    monkeypatch.setattr("sinks.payouts.export.load_payees", edited_first)
+    (file,) = export(conn, keys, PAYER, batch.batch_id, PAIN, TODAY, actor="ben")
+    assert file.content.count(OTHER_IBAN.encode()) == 1  # the payer's own
 
 
 def test_exporting_again_gives_the_same_bytes(
@@ -231,6 +264,26 @@ def test_what_was_paid_too_much_is_netted_from_the_next_one(conn: Connection, ke
     assert verify_ledger(conn) == []
 
 
+def test_what_was_netted_under_a_longer_key_is_not_of_this_line(
+    conn: Connection, keys: Keys
+) -> None:
+    one, campaign = new_promoter(conn, keys), new_campaign(conn)
+    accrual = earn(conn, campaign, one, 1000)
+    settle(conn)
+    line = exported(conn, keys).lines[0]
+    mark(conn, line.line_id, Answer(reference=line.end_to_end_id, outcome="settled"), actor="anna")
+    correct(conn, accrual, 600, reason="bot farm", actor="fred", key=name("key"))
+    earn(conn, campaign, one, 700)
+    settle(conn)
+    key = name("key")
+    for longer, netted in ((":2", 600_000), ("", 0)):
+        made = draft(conn, "EUR", None, 0, actor="anna", key=key + longer).batch
+        assert made is not None
+        assert [line.netted_micros for line in made.lines] == [netted]
+        cancel(conn, made.batch_id, actor="anna", reason="another one")
+    assert verify_ledger(conn) == []
+
+
 def test_without_a_batch_nothing_is_netted(conn: Connection, keys: Keys) -> None:
     one, campaign = new_promoter(conn, keys), new_campaign(conn)
     accrual = earn(conn, campaign, one, 1000)
@@ -298,6 +351,25 @@ def test_the_bank_answers(conn: Connection, keys: Keys, paid: list[str]) -> None
     with pytest.raises(PayoutError, match="is returned, not settled"):
         mark(conn, batch.lines[1].line_id, answer, actor="anna")
     assert verify_ledger(conn) == []
+
+
+def test_a_transfer_that_is_under_way_is_no_puzzle(
+    conn: Connection, keys: Keys, paid: list[str]
+) -> None:
+    one, two, three = (line.end_to_end_id for line in exported(conn, keys).lines)
+    why = "<StsRsnInf><Rsn><Cd>AG01</Cd></Rsn></StsRsnInf>"
+    told = [(one, "ACSP", ""), (two, "PDNG", why), (three, "BLCK", "")]
+    report = status_report(payments=payment_status("".join(transfer_status(*t) for t in told)))
+    done = import_answers(conn, name("status"), report, actor="anna")
+    assert [(each.applied, bool(each.note)) for each in done.noted] == [
+        (False, False),
+        (False, True),
+        (False, True),
+    ]
+    assert {one, two, three} & {each.answer.reference for _, each in load_puzzles(conn)} == {
+        two,
+        three,
+    }
 
 
 @pytest.mark.parametrize(("amount", "settled"), [("3.69", 3), ("3.70", 0)])
