@@ -10,6 +10,8 @@ from schemas.kafka_url import KafkaUrl
 from schemas.topics import RAW, REJECTED, SCORED
 
 _MAX_MESSAGE = 20 * 1024 * 1024
+_KEPT_VALUE, _KEPT_KEY = 15 * 1024 * 1024, 64 * 1024
+"""Bytes of a refused event that are kept: so many can be sent to `views.raw` again."""
 
 
 class ScoredLog:
@@ -95,7 +97,15 @@ class ScoredLog:
         )
 
     async def reject(self, value: bytes | None, key: bytes | None, headers: Any) -> Any:
-        """Writes to the same partition of `views.rejected`."""
+        """Writes to the same partition of `views.rejected`.
+
+        A batch that is packed well may hold more than a message of ours can: of that the
+        beginning is kept, which is refused for the same reason as all of it.
+        """
+        value = None if value is None else value[:_KEPT_VALUE]
+        key = None if key is None else key[:_KEPT_KEY]
+        if value is None and key is None:
+            value = b""  # aiokafka wants one of them; an empty event is none, either
         return await self._producer.send(
             REJECTED, value, key=key, partition=self._partition, headers=headers
         )

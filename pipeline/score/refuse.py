@@ -97,4 +97,10 @@ def _refuse_invalid(record: Any, message: str, text: str) -> Refused:
 
 
 def _readable(text: object) -> str | None:
-    return text if isinstance(text, str) and len(text) <= 64 else None
+    if not isinstance(text, str) or len(text) > 64:
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None  # half of a surrogate pair, which json.loads lets through
+    return text

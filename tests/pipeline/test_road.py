@@ -83,9 +83,12 @@ def test_bad_events_are_rejected_each_with_its_reason(road: Settings) -> None:
         (viewer, encode(post_id=...), "missing_field"),
         (viewer, encode(watch_ms="9"), "wrong_type"),
         (viewer, encode(campaign_id="nobody-s"), "unknown_promoter"),
+        (None, None, "empty_value"),
+        (b"k" * 100_000, b"x" * 30_000_000, "too_large"),  # packed, it is a small message
+        (viewer, encode(schema="view/9", event_id="\ud800" * 16), "unknown_schema"),
     ]
     config = KafkaUrl.parse(road.url("kafka")).for_confluent()
-    producer = Producer(config | {"message.max.bytes": 15_000_000})
+    producer = Producer(config | {"message.max.bytes": 50_000_000, "compression.type": "zstd"})
     for key, value, _ in bad:
         producer.produce(RAW, value, key, 0)
     assert producer.flush(30) == 0

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.events import encode, event, record
 
+from pipeline.score.build import refused_batch
 from pipeline.score.decode import decode
 from schemas.verdicts import Refusal
 
@@ -65,6 +66,13 @@ def test_a_bad_event_gets_its_reason_and_harms_no_neighbour(
 def test_the_key_must_be_the_viewer() -> None:
     _, _, refused = decode([record(GOOD, key=None), record(GOOD, key=b"somebody-else")])
     assert [one.refusal for one in refused] == [Refusal.MISSING_KEY, Refusal.KEY_MISMATCH]
+
+
+def test_half_a_character_in_an_id_is_no_id() -> None:
+    _, _, refused = decode([record(encode(schema="view/2", event_id="\ud800" * 16))])
+    row = refused_batch(refused).to_pylist()[0]
+    assert (row["refusal"], row["event_id"]) == (Refusal.UNKNOWN_SCHEMA, None)
+    assert row["campaign_id"] == "c-1"
 
 
 def test_the_detail_holds_no_value_of_the_event() -> None:
