@@ -20,7 +20,8 @@ log = structlog.get_logger()
 
 _PAUSE_S = 0.5
 _ENOUGH_RECORDS = 16_384
-"""Fetched for a partition and not yet taken."""
+_ENOUGH_BYTES = 32 * 1024 * 1024
+"""Fetched for a partition and not yet taken: of many small events, or of a few large blocks."""
 
 
 class StartOverError(Exception):
@@ -34,7 +35,7 @@ class Feed:
         self._consumer = consumer
         self._tp = tp
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue()
-        self._records = 0
+        self._records = self._bytes = 0
         self.next: int | None = None
         """The offset that comes next; None until `start`."""
         self.end = 0
@@ -43,6 +44,9 @@ class Feed:
         """Everything before this offset is done, for good."""
         self.done_at_ms = 0
         """Log time of the newest message that is done."""
+        self.restored = 0
+        """How far the log was read to restore a state, before the first `start`."""
+        self._started = False
 
     @property
     def partition(self) -> int:
@@ -52,6 +56,7 @@ class Feed:
     async def start(self, offset: int) -> None:
         """Reads from `offset` on."""
         self.next = self.done = offset
+        self._started = True
         await self._consumer.start_at(self._tp, offset)
 
     def stop(self) -> None:
@@ -59,7 +64,12 @@ class Feed:
         self.next = None
         self._consumer.stop_fetching(self._tp)
         while not self._chunks.empty():
-            self._count(-len(self._chunks.get_nowait().records))
+            self._count(self._chunks.get_nowait(), -1)
+
+    def restoring(self, offset: int) -> None:
+        """Says how far the log was read before the first `start`; later ones are no progress."""
+        if not self._started:
+            self.restored = max(self.restored, offset)
 
     def finish(self, offset: int, log_time_ms: int) -> None:
         """Says that everything before `offset` is done."""
@@ -71,14 +81,14 @@ class Feed:
         """
         self.end = max(self.end, chunk.end)
         if self.next is not None:
-            self._count(len(chunk.records))
+            self._count(chunk, 1)
             self._chunks.put_nowait(chunk)
 
     async def take(self) -> Chunk:
         """The next chunk, which starts exactly where the last one ended."""
         while True:
             chunk = await self._chunks.get()
-            self._count(-len(chunk.records))
+            self._count(chunk, -1)
             assert self.next is not None, "start() comes before take()"
             if chunk.next <= self.next:
                 continue
@@ -90,9 +100,11 @@ class Feed:
             self.next = chunk.next
             return chunk
 
-    def _count(self, records: int) -> None:
-        self._records += records
-        self._consumer.hold(self._tp, self._records >= _ENOUGH_RECORDS)
+    def _count(self, chunk: Chunk, sign: int) -> None:
+        self._records += sign * len(chunk.records)
+        self._bytes += sign * chunk.size
+        full = self._records >= _ENOUGH_RECORDS or self._bytes >= _ENOUGH_BYTES
+        self._consumer.hold(self._tp, full)
 
 
 class Feeds:

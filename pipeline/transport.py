@@ -84,11 +84,18 @@ class Chunk(NamedTuple):
     """With `offset`, `timestamp`, `key`, `value`, `headers`, in order."""
     fetched_at: float = 0.0
     """In the time of `time.monotonic`."""
+    size: int = 0
+    """Bytes of the values."""
 
     def since(self, offset: int) -> "Chunk":
         """The chunk without what lies before `offset`."""
         kept = [record for record in self.records if record.offset >= offset]
-        return self._replace(start=offset, records=kept)
+        return self._replace(start=offset, records=kept, size=size_of(kept))
+
+
+def size_of(records: Iterable[Any]) -> int:
+    """Bytes of the values of records."""
+    return sum([len(record.value or b"") for record in records])
 
 
 class _Folded:
@@ -184,7 +191,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def _fold(self, tp: TP, run: _Run) -> _Folded:
         end = max(self.highwater(tp) or 0, run.stop)
-        chunk = Chunk(tp.partition, run.start, run.stop, end, list(run), time.monotonic())
+        chunk = Chunk(
+            tp.partition, run.start, run.stop, end, list(run), time.monotonic(), size_of(run)
+        )
         return _Folded(tp.topic, chunk, run[-1].timestamp if len(run) else 0)
 
 

@@ -37,7 +37,7 @@ class Watch:
         self._feeds = feeds
         self._stall_s = settings.stall_seconds
         self._beat = self._progress = time.monotonic()
-        self._done: dict[int, int] = {}
+        self._done: dict[int, tuple[int, int]] = {}
         self._behind = False
 
     @property
@@ -59,7 +59,8 @@ class Watch:
     async def _measure(self) -> None:
         feeds = {TP(self._topic, feed.partition): feed for feed in self._feeds}
         ends = await self._app.consumer.highwaters(*feeds) if feeds else {}
-        done = {feed.partition: feed.done for feed in feeds.values()}
+        # A long log takes longer to restore than a worker may be silent: that is progress, too.
+        done = {feed.partition: (feed.done, feed.restored) for feed in feeds.values()}
         lags = {tp: max(0, ends.get(tp, 0) - feed.done) for tp, feed in feeds.items()}
         for partition in self._done.keys() - done.keys():
             LAG_EVENTS.remove(str(partition))  # somebody else's now

@@ -5,6 +5,7 @@ The protocol is `schemas.fencing`; this is its claiming side (design rule 3).
 
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,8 +35,17 @@ class Claim(NamedTuple):
     state: State
 
 
-async def claim(scored: ScoredLog, partition: int, snapshot: Path, window_hours: int) -> Claim:
+async def claim(
+    scored: ScoredLog,
+    partition: int,
+    snapshot: Path,
+    window_hours: int,
+    show: Callable[[int], None] = lambda offset: None,
+) -> Claim:
     """Claims a partition and restores its state.
+
+    Args:
+        show: called with the offset up to which the log was read, again and again.
 
     Raises:
         LostDataError: raw events were deleted before they were judged, or the beginning of
@@ -53,7 +63,7 @@ async def claim(scored: ScoredLog, partition: int, snapshot: Path, window_hours:
             )
     scored.seek(progress.next_scored)
     from_offset = progress.next_scored
-    restored = Restorer(state, progress)
+    restored = Restorer(state, progress, show)
     await restored.read(scored, end)
     writer = uuid.uuid4().hex
     while True:
@@ -80,9 +90,10 @@ async def claim(scored: ScoredLog, partition: int, snapshot: Path, window_hours:
 class Restorer:
     """Folds a stretch of the log into a state, in steps large enough to be fast."""
 
-    def __init__(self, state: State, progress: Progress) -> None:
+    def __init__(self, state: State, progress: Progress, show: Callable[[int], None]) -> None:
         self.state = state
         self.progress = progress
+        self._show = show
         self.rows = 0
         self._pending: list[pa.Table] = []
 
@@ -96,6 +107,7 @@ class Restorer:
                 if outcome is Outcome.BLOCK:
                     self.take(record.value)
             self.progress = Progress(position, next_scored)
+            self._show(next_scored)
         self.flush()
 
     def take(self, value: bytes) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import structlog
 from aiokafka.errors import KafkaError
 
@@ -24,6 +26,8 @@ from schemas.settings import Settings
 log = structlog.get_logger()
 
 _BLOCKS_IN_FLIGHT = 4
+_BLOCK_BYTES = 8 * 1024 * 1024
+"""Of events in one block: a row is at most its event and a few hundred bytes, a message 16 MiB."""
 
 
 class Scorer(NamedTuple):
@@ -54,7 +58,8 @@ async def score_partition(scorer: Scorer, feed: Feed) -> None:
     await pass_gate(settings.url("postgres"))
     snapshot = settings.data / "snapshots" / f"{feed.partition}.npz"
     async with ScoredLog(scorer.kafka, feed.partition) as scored:
-        held = await claim(scored, feed.partition, snapshot, window_hours(settings))
+        hours = window_hours(settings)
+        held = await claim(scored, feed.partition, snapshot, hours, feed.restoring)
         CLAIMS.labels(str(feed.partition)).inc()
         await feed.start(held.progress.position.next_raw)
         follower = Follower(scored, held.writer, held.progress, feed)
@@ -62,7 +67,8 @@ async def score_partition(scorer: Scorer, feed: Feed) -> None:
             beside.create_task(follower.run())
             writing = _Writing(scorer, feed, scored, held, follower, beside)
             while True:
-                await writing.block(await _gather(feed, settings))
+                for part in _parts(await _gather(feed, settings)):
+                    await writing.block(part)
                 await writing.maybe_snapshot(snapshot)
 
 
@@ -143,6 +149,19 @@ class Gathered(NamedTuple):
 
     records: list[Any]
     next: int
+    size: int
+    """Bytes of the values."""
+
+
+def _parts(gathered: Gathered) -> Iterator[Gathered]:
+    """Cuts what would not fit into one message; hardly ever anything."""
+    records, size = gathered.records, gathered.size
+    while size > _BLOCK_BYTES and len(records) > 1:
+        sizes = np.cumsum([len(record.value or b"") for record in records])
+        cut = max(1, int(np.searchsorted(sizes, _BLOCK_BYTES, side="right")))
+        yield Gathered(records[:cut], records[cut].offset, int(sizes[cut - 1]))
+        records, size = records[cut:], size - int(sizes[cut - 1])
+    yield Gathered(records, gathered.next, size)
 
 
 async def _gather(feed: Feed, settings: Settings) -> Gathered:
@@ -151,13 +170,14 @@ async def _gather(feed: Feed, settings: Settings) -> Gathered:
     Half of `block_rows` is enough, so that with the last chunk it stays below one and a half.
     """
     chunk = await feed.take()
-    records, next_offset = chunk.records, chunk.next
+    records, next_offset, size = chunk.records, chunk.next, chunk.size
     deadline = chunk.fetched_at + settings.linger_ms / 2000
-    while len(records) < settings.block_rows / 2:
+    while len(records) < settings.block_rows / 2 and size < _BLOCK_BYTES / 2:
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
                 chunk = await feed.take()
         except TimeoutError:
             break
         records, next_offset = records + chunk.records, chunk.next
-    return Gathered(records, next_offset)
+        size += chunk.size
+    return Gathered(records, next_offset, size)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline import feeds
 from pipeline.feeds import Feed
-from pipeline.transport import Chunk
+from pipeline.transport import Chunk, size_of
 
 END = 60
 
@@ -39,8 +39,10 @@ class Log:
 
 def chunk(start: int, stop: int) -> Chunk:
     """Records at the even offsets only: a log may have holes."""
-    records: list[Any] = [SimpleNamespace(offset=i) for i in range(start, stop) if i % 2 == 0]
-    return Chunk(0, start, stop, END, records)
+    records: list[Any] = [
+        SimpleNamespace(offset=i, value=b"event") for i in range(start, stop) if i % 2 == 0
+    ]
+    return Chunk(0, start, stop, END, records, size=size_of(records))
 
 
 fetches = st.lists(
@@ -83,8 +85,11 @@ def test_offsets_join_up(start: int, fetches: list[tuple[int, str]]) -> None:
     assert asyncio.run(run()) == [i for i in range(start, END) if i % 2 == 0]
 
 
-def test_a_full_feed_is_not_fetched_until_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "_ENOUGH_RECORDS", 2)
+@pytest.mark.parametrize(("name", "enough"), [("_ENOUGH_RECORDS", 2), ("_ENOUGH_BYTES", 10)])
+def test_a_full_feed_is_not_fetched_until_there_is_room(
+    name: str, enough: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, name, enough)
 
     async def run() -> None:
         log = Log()
@@ -104,8 +109,9 @@ def test_a_full_feed_is_not_fetched_until_there_is_room(monkeypatch: pytest.Monk
     asyncio.run(run())
 
 
-def test_a_stopped_feed_forgets_and_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "_ENOUGH_RECORDS", 1)
+@pytest.mark.parametrize("name", ["_ENOUGH_RECORDS", "_ENOUGH_BYTES"])
+def test_a_stopped_feed_forgets_and_is_not_held(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, name, 1)
 
     async def run() -> None:
         log = Log()
@@ -119,5 +125,18 @@ def test_a_stopped_feed_forgets_and_is_not_held(monkeypatch: pytest.MonkeyPatch)
         feed.put(chunk(4, 8))
         assert feed.next is None
         assert not log.held
+
+    asyncio.run(run())
+
+
+def test_restoring_is_progress_until_it_starts() -> None:
+    async def run() -> None:
+        feed = Feed(Log(), TP("views.raw", 0))  # type: ignore[arg-type]
+        feed.restoring(500)
+        feed.restoring(200)  # again from the beginning, after an error
+        assert feed.restored == 500
+        await feed.start(7)
+        feed.restoring(900)  # who claims again and again is no further
+        assert feed.restored == 500
 
     asyncio.run(run())

@@ -68,6 +68,7 @@ def test_a_record_is_handed_out_whole() -> None:
     chunk = Fetched(batch(40, [40, 41], 41), 40).chunk()
     assert chunk is not None
     assert chunk[:4] == (2, 40, 42, 42)
+    assert chunk.size == 4
     first = chunk.records[0]
     assert (first.offset, first.timestamp, first.key, first.value) == (40, 1_040, b"key", b"40")
     assert list(first.headers) == [("n", b"40")]
@@ -154,7 +155,8 @@ def test_a_held_partition_does_not_hold_up_the_others(monkeypatch: pytest.Monkey
 
 @given(st.sets(st.integers(10, 29)), st.integers(10, 30))
 def test_since_cuts_the_beginning_off(present: set[int], start: int) -> None:
-    records: list[Any] = [SimpleNamespace(offset=offset) for offset in sorted(present)]
+    records: list[Any] = [SimpleNamespace(offset=i, value=b"ab") for i in sorted(present)]
     cut = Chunk(0, 10, 30, 99, records).since(start)
     assert (cut.start, cut.next, cut.end) == (start, 30, 99)
+    assert cut.size == 2 * len(cut.records)
     assert offsets(cut) == [offset for offset in sorted(present) if offset >= start]

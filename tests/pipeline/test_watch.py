@@ -41,7 +41,7 @@ class Worker:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.feed = SimpleNamespace(partition=3, done=0, done_at_ms=0)
+        self.feed = SimpleNamespace(partition=3, done=0, done_at_ms=0, restored=0)
         self.end = 0
         self.published: dict[TP, int] = {}
         self.fault: Exception | None = None
@@ -98,6 +98,14 @@ def test_work_without_progress_ages_until_there_is_some(worker: Worker) -> None:
     assert worker.look(after=30) == 30
     worker.feed.done = 50
     assert worker.look() == 0
+
+
+def test_a_long_log_may_be_restored_for_longer(worker: Worker) -> None:
+    worker.end = 50
+    for restored in range(1, 9):
+        worker.feed.restored = restored
+        assert worker.look(after=STALL_S / 2) == 0
+    assert worker.look() == 1
 
 
 def test_an_event_loop_that_does_not_run_ages_without_work(worker: Worker) -> None:
