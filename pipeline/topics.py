@@ -11,7 +11,8 @@ from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Topic, rewriting
 
-_CHECKED = ("message.timestamp.type", "max.message.bytes")
+_CHECKED = ("message.timestamp.type", "max.message.bytes", "cleanup.policy")
+_FOR_EVER = "-1"
 _CONNECT_S = 15
 _TIMEOUT_S = 30
 
@@ -88,9 +89,11 @@ def _partition_counts(client: AdminClient, wanted: Sequence[Topic]) -> dict[str,
 def _check_config(client: AdminClient, topic: Topic) -> None:
     (future,) = client.describe_configs([ConfigResource(ResourceType.TOPIC, topic.name)]).values()
     found = future.result()
-    for name in _CHECKED:
-        if name in topic.config and found[name].value != topic.config[name]:
+    for name, needed in topic.config.items():
+        # How long other topics keep what they have is the operator's to say.
+        checked = name in _CHECKED or needed == _FOR_EVER
+        if checked and found[name].value != needed:
             raise TopicError(
-                f"topic {topic.name} has {name}={found[name].value}, needs {topic.config[name]}: "
+                f"topic {topic.name} has {name}={found[name].value}, needs {needed}: "
                 "change it with your Kafka's tools"
             )

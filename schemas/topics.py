@@ -26,6 +26,8 @@ TOPICS = (
     Topic(
         RAW,
         {
+            # Keys repeat: compaction would take what nobody has judged, or counted.
+            "cleanup.policy": "delete",
             # The broker's clock decides what is late: nobody can forge it.
             "message.timestamp.type": "LogAppendTime",
             # A value that is too large must get in, to be rejected with its reason.
@@ -38,6 +40,7 @@ TOPICS = (
     Topic(
         SCORED,
         {
+            "cleanup.policy": "delete",
             "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(16 * 1024 * 1024),
             # The single record of what was accepted: never deleted by itself.
@@ -48,6 +51,7 @@ TOPICS = (
     Topic(
         REJECTED,
         {
+            "cleanup.policy": "delete",
             "max.message.bytes": str(20 * 1024 * 1024),
             "retention.ms": str(90 * _DAY_MS),
             "segment.ms": str(_DAY_MS),
@@ -57,6 +61,7 @@ TOPICS = (
     Topic(
         CORRECTIONS,
         {
+            "cleanup.policy": "delete",
             # What was corrected stays so: the ledger has it for ever, too.
             "retention.ms": "-1",
             "retention.bytes": "-1",

@@ -17,7 +17,7 @@ from pipeline import topics
 from pipeline.topics import TopicError, ensure_topics
 from schemas.kafka_url import KafkaUrl
 from schemas.settings import Settings
-from schemas.topics import RAW, TOPICS, Topic, rewriting
+from schemas.topics import RAW, SCORED, TOPICS, Topic, rewriting
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def test_another_partition_count_is_refused(stack: Settings) -> None:
         ensure_topics(stack.model_copy(update={"partitions": 5}))
 
 
-def _alter(admin: AdminClient, name: str, value: str) -> None:
+def _alter(admin: AdminClient, name: str, value: str, topic: str = RAW) -> None:
     entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, RAW, incremental_configs=[entry])
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     (future,) = admin.incremental_alter_configs([resource]).values()
     future.result()
 
@@ -63,6 +63,32 @@ def forgeable(admin: AdminClient) -> Iterator[None]:
 def test_a_topic_whose_time_can_be_forged_is_refused(stack: Settings) -> None:
     with pytest.raises(TopicError, match=r"message.timestamp.type=CreateTime, needs LogAppendTime"):
         ensure_topics(stack)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("topic", "name", "wrong", "needed"),
+    [(SCORED, "retention.ms", "9000000000", "-1"), (RAW, "cleanup.policy", "compact", "delete")],
+)
+def test_a_topic_that_loses_what_it_has_is_refused(
+    stack: Settings, admin: AdminClient, topic: str, name: str, wrong: str, needed: str
+) -> None:
+    _alter(admin, name, wrong, topic)
+    try:
+        with pytest.raises(TopicError, match=f"{topic} has {name}={wrong}, needs {needed}"):
+            ensure_topics(stack)
+    finally:
+        _alter(admin, name, needed, topic)
+
+
+@pytest.mark.services
+def test_how_long_raw_events_are_kept_is_the_operator_s(
+    stack: Settings, admin: AdminClient
+) -> None:
+    before = str(7 * 24 * 3600 * 1000)
+    _alter(admin, "retention.ms", "9000000000")
+    ensure_topics(stack)
+    _alter(admin, "retention.ms", before)
 
 
 def test_a_kafka_that_does_not_answer_is_named(
