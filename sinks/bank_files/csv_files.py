@@ -80,7 +80,12 @@ def paypal_refusal(transfer: Transfer) -> str | None:
 
 def general_refusal(transfer: Transfer) -> str | None:
     """Why the general file cannot carry a transfer; None: it can."""
-    return common_refusal(transfer, ANY_DETAILS)
+    if why := common_refusal(transfer, ANY_DETAILS):
+        return why
+    # Of a text it does no harm.
+    if any(csv_text(part) != part for part in _account(transfer.details)):
+        return "the account would begin with an apostrophe, as a formula does; take another format"
+    return None
 
 
 def _paypal_line(transfer: Transfer) -> list[str]:

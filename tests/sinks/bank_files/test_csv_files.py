@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.payments import CHECKING, EMAIL, PARIS, batch, texts, transfer, transfer_lists
 
-from schemas.payout import Paypal
+from schemas.payout import Ach, BankDetails, Paypal
 from sinks.bank_files.csv_files import general_csv, general_refusal, paypal_csv, paypal_refusal
 
 RUN = tuple("=+-@\t\r\n＝＋－＠")
@@ -97,6 +97,12 @@ def test_the_general_file_says_everything() -> None:
     }
     assert ach[7:12] == ["ach", "0072-15", "091000019", "checking", "business"]
     assert paypal[7:12] == ["paypal", "zoe@example.com", "", "", ""]
+
+
+@pytest.mark.parametrize("details", [Ach("091000019", "-0072"), Paypal("+zoe@example.com")])
+def test_an_account_is_never_changed(details: BankDetails) -> None:
+    with pytest.raises(ValueError, match=r"line 1: the account .* another format"):
+        general_csv(batch(transfer(1, details)))
 
 
 @given(st.sampled_from(["", " ", "\x00", "\t", "\r\n"]), st.sampled_from(RUN), texts)
