@@ -137,11 +137,16 @@ class _Writing:
             return
         await self._follower.confirmed(self._next_raw)
         arrays = to_arrays(self._held.state, self._follower.progress)
-        await asyncio.to_thread(save_snapshot, path, arrays)
+        try:
+            await asyncio.to_thread(save_snapshot, path, arrays)
+            self._saved_raw = self._next_raw
+        except OSError as error:
+            # A full disk is no reason not to judge: the log has it all, the next start is longer.
+            log.error("snapshot not saved", path=path.name, why=str(error))
         now = time.monotonic()
         # A large state takes long to save: never more than a twentieth of the time.
         pause = max(self._scorer.settings.snapshot_seconds, 20 * (now - started))
-        self._save_at, self._saved_raw = now + pause, self._next_raw
+        self._save_at = now + pause
 
 
 class Gathered(NamedTuple):

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +15,14 @@ from support.shared import LocalShared
 from models.judge import Judge
 from pipeline.score import partition
 from pipeline.score.admit import Clock
-from pipeline.score.partition import Gathered, _parts
-from pipeline.score.state import empty_state
+from pipeline.score.claim import Claim
+from pipeline.score.partition import Gathered, _parts, _Writing
+from pipeline.score.state import empty_state, load_snapshot
 from pipeline.score.steps import Tools, score
 from pipeline.transport import size_of
 from schemas.block import decode_block
+from schemas.fencing import Position, Progress
+from schemas.settings import Settings
 from schemas.topics import SCORED, TOPICS
 
 (LIMIT,) = (int(one.config["max.message.bytes"]) for one in TOPICS if one.name == SCORED)
@@ -71,3 +76,22 @@ def test_parts_join_up_and_are_small(shape: list[tuple[int, int | None]]) -> Non
 def test_no_records_are_one_part() -> None:
     holes = Gathered([], 7, 0)
     assert list(_parts(holes)) == [holes]
+
+
+def test_a_snapshot_that_cannot_be_saved_stops_nobody(tmp_path: Path) -> None:
+    """As on a full disk."""
+
+    async def confirmed(_next_raw: int) -> None: ...
+
+    (tmp_path / "snapshots").write_text("a file in the place of the folder")
+    held = Claim("writer", Progress(Position(1, "writer", 5), 3), empty_state(27))
+    scorer = SimpleNamespace(settings=Settings(snapshot_seconds=0.001))
+    follower = SimpleNamespace(confirmed=confirmed, progress=held.progress)
+    writing = _Writing(scorer, None, None, held, follower, None)  # type: ignore[arg-type]
+    writing._save_at, writing._next_raw = 0.0, 7
+    asyncio.run(writing.maybe_snapshot(tmp_path / "snapshots" / "0.npz"))
+    assert writing._save_at > 0, "it is tried again later, not at once"
+    (tmp_path / "snapshots").unlink()
+    writing._save_at = 0.0
+    asyncio.run(writing.maybe_snapshot(tmp_path / "snapshots" / "0.npz"))
+    assert load_snapshot(tmp_path / "snapshots" / "0.npz", 27)[1] == held.progress
