@@ -201,7 +201,7 @@ def settle(
             done = judge_again(settings(), conn, connect(settings().url("clickhouse")), moment)
             if done.hours:
                 typer.echo(
-                    f"Judged again: {done.views:,} views of {done.hours:,} hours of the log, "
+                    f"Judged again: {done.views:,} views of {done.hours:,} h of the log, "
                     f"{done.corrected:,} corrected."
                 )
         found = due if dry_run else move(conn, moment)
