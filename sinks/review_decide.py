@@ -55,6 +55,18 @@ def check_review(review: Review) -> None:
             )
 
 
+def check_known(conn: Connection, promoter_id: str, campaign_id: str | None = None) -> None:
+    """Raises a `ReviewError` where the catalogue does not have them: most likely mistyped."""
+    for kind, wanted in (("promoter", promoter_id), ("campaign", campaign_id)):
+        if wanted is None:
+            continue
+        query = f"SELECT FROM {kind}s WHERE {kind}_id = %s"
+        if not conn.execute(query, (wanted,)).fetchall():
+            raise ReviewError(
+                f"there is no {kind} {wanted!r} in the catalogue: ids are as in its import"
+            )
+
+
 def decide(
     conn: Connection,
     client: Client,

@@ -50,6 +50,7 @@ def list_all(
     import msgspec
 
     from pipeline.review_thresholds import known_thresholds
+    from sinks.review_decide import check_known
     from sinks.review_queue import held_groups, held_views
     from sinks.review_suspects import find_suspects, near_views
 
@@ -60,6 +61,8 @@ def list_all(
     found: dict[str, object] = {}
     lines: list[str] = []
     with _review() as (conn, client):
+        if promoter is not None:
+            check_known(conn, promoter)
         if promoter is not None and (both or held):
             waiting = held_views(client, promoter, limit)
             found["held_views"] = waiting
@@ -116,7 +119,7 @@ def decide(
     import msgspec
 
     from pipeline.review import decide_events, decide_held
-    from sinks.review_decide import Decision
+    from sinks.review_decide import Decision, check_known
     from sinks.review_find import Held
     from sinks.review_money import moved_by
     from sinks.review_record import Review, decided_before
@@ -130,6 +133,8 @@ def decide(
     held = None if promoter is None else Held(promoter, campaign, first, last)
     done: list[Decision] = []
     with _review() as (conn, client):
+        if held is not None:
+            check_known(conn, held.promoter_id, held.campaign_id)
         if held is None:
             decisions = decide_events(settings(), conn, client, given, made)
         else:

@@ -10,12 +10,13 @@ from support.blocks import START, block
 from support.ledger import campaign
 
 from schemas.block import ACCEPTED
+from schemas.catalogue import Promoter
 from schemas.fencing import Position, Progress, Stamp
 from schemas.settings import Settings
 from schemas.verdicts import Reason, Verdict
 from sinks import clickhouse, postgres
 from sinks.book import book
-from sinks.catalogue import save_campaigns
+from sinks.catalogue import save_campaigns, save_promoters
 from sinks.clickhouse import Client
 from sinks.correct_follow import follow
 from sinks.judging import judging
@@ -65,6 +66,7 @@ def stored_views(
     names = [f"{partition}-{n:08}" for n in range(rows)]
     mine = f"campaign-{partition}"
     save_campaigns(conn, [campaign(budget, campaign_id=mine, hold_hours=0)])
+    save_promoters(conn, [Promoter(promoter_id=f"promoter-{partition}", status="active")])
     given = {
         "event_id": [f"event-{one}" for one in names],
         "viewer_id": [f"viewer-{one}" for one in names],

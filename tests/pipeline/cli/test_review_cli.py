@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,9 +66,25 @@ def test_all_held_views_of_a_promoter(run: Run) -> None:
     assert again.exit_code == 0
     assert again.stdout.startswith("No view of promoter-0 is held in this period")
     assert "3 views were decided invalid by rita before" in again.stdout
-    elsewhere = run(*words, "--campaign", "no-such", "--since", "2026-01-01")
-    assert "in campaign no-such" in elsewhere.stdout
-    assert "before" not in elsewhere.stdout
+    later = run(*words, "--campaign", "campaign-0", "--since", "2026-11-01")
+    assert "in campaign campaign-0" in later.stdout
+    assert "before" not in later.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list", "--promoter", "promter-0"),
+        ("decide", "--promoter", "promter-0", "--as", "valid", *WHO),
+        ("decide", "--promoter", "promoter-0", "--campaign", "capmaign-0", "--as", "valid", *WHO),
+    ],
+)
+def test_who_is_mistyped_is_no_empty_queue(run: Run, words: tuple[str, ...]) -> None:
+    failed = run(*words)
+    assert isinstance(failed.exception, Problem)
+    assert re.search(
+        r"there is no (promoter 'promter-0'|campaign 'capmaign-0')", str(failed.exception)
+    )
 
 
 def test_what_was_decided_stays(run: Run) -> None:

@@ -1,12 +1,13 @@
 """All collectors hash with the same salts, ahead of midnight, and go on without Postgres."""
 
 import asyncio
-import time
+from datetime import date
 from pathlib import Path
 
 import psycopg
 import pytest
 from pydantic import SecretStr
+from support.clock import today
 from support.stores import empty_store
 
 from pipeline.collector.privacy import Privacy
@@ -38,8 +39,10 @@ def shared(own: Settings) -> Settings:
     return own
 
 
-def today() -> int:
-    return time.time_ns() // 1_000_000 // DAY_MS
+@pytest.fixture
+def day() -> int:
+    """Days since the epoch."""
+    return (today() - date(1970, 1, 1)).days
 
 
 def missing() -> float:
@@ -51,33 +54,32 @@ def away(settings: Settings) -> Settings:
     return settings.model_copy(update={"postgres": "postgresql://nobody@127.0.0.1:1/none"})
 
 
-def test_two_collectors_hash_alike_today_and_tomorrow(shared: Settings) -> None:
+def test_two_collectors_hash_alike_today_and_tomorrow(shared: Settings, day: int) -> None:
     one, other = Privacy(shared), Privacy(shared)
 
     async def both() -> None:
         await asyncio.gather(one.refresh(), other.refresh())
 
     asyncio.run(both())
-    for day in (today(), today() + 1):
-        found = one.origin_of(ADDRESS, day * DAY_MS)
+    for one_day in (day, day + 1):
+        found = one.origin_of(ADDRESS, one_day * DAY_MS)
         assert found.ip_hash is not None
-        assert other.origin_of(ADDRESS, day * DAY_MS) == found
-    assert one.origin_of(ADDRESS, (today() + 2) * DAY_MS).ip_hash is None
+        assert other.origin_of(ADDRESS, one_day * DAY_MS) == found
+    assert one.origin_of(ADDRESS, (day + 2) * DAY_MS).ip_hash is None
     assert missing() == 0
 
 
-def test_a_salt_that_comes_later_is_used_from_then_on(shared: Settings) -> None:
+def test_a_salt_that_comes_later_is_used_from_then_on(shared: Settings, day: int) -> None:
     found = Privacy(shared)
-    now_ms = today() * DAY_MS
+    now_ms = day * DAY_MS
     assert found.origin_of(ADDRESS, now_ms).ip_hash is None
     asyncio.run(found.refresh())
     assert found.origin_of(ADDRESS, now_ms).ip_hash is not None
 
 
-def test_without_postgres_it_goes_on_until_its_salts_end(shared: Settings) -> None:
+def test_without_postgres_it_goes_on_until_its_salts_end(shared: Settings, day: int) -> None:
     salts = Salts(shared)
     asyncio.run(salts.refresh())
-    day = today()
     had = salts.of_day(day), salts.of_day(day + 1)
     assert None not in had
     salts._settings = away(shared)
@@ -95,21 +97,21 @@ def test_without_postgres_it_goes_on_until_its_salts_end(shared: Settings) -> No
     assert (salts.of_day(day), missing()) == (had[0], 0)
 
 
-def test_with_another_sealing_key_there_are_no_hashes(shared: Settings) -> None:
+def test_with_another_sealing_key_there_are_no_hashes(shared: Settings, day: int) -> None:
     asyncio.run(Privacy(shared).refresh())
     stranger = SecretStr("b:" + new_key().partition(":")[2])
     found = Privacy(shared.model_copy(update={"collector_keys": stranger}))
     asyncio.run(found.refresh())
-    origin = found.origin_of(ADDRESS, today() * DAY_MS)
+    origin = found.origin_of(ADDRESS, day * DAY_MS)
     assert (origin.ip, origin.ip_hash, origin.network) == (None, None, "other")
     with connect(shared) as conn:
         rows = conn.execute("SELECT DISTINCT seal_key_id FROM address_salts").fetchall()
     assert rows == [("a",)]
 
 
-def test_a_clock_that_is_days_off_gets_no_salts(shared: Settings) -> None:
+def test_a_clock_that_is_days_off_gets_no_salts(shared: Settings, day: int) -> None:
     salts = Salts(shared)
-    asyncio.run(salts.refresh((today() + 30) * DAY_MS))
+    asyncio.run(salts.refresh((day + 30) * DAY_MS))
     assert salts.missing
 
 
@@ -119,12 +121,12 @@ def test_never_started_services_are_no_reason_to_fall_over(tmp_path: Path) -> No
     assert salts.missing
 
 
-def test_keep_fresh_goes_on_until_it_is_cancelled(shared: Settings) -> None:
+def test_keep_fresh_goes_on_until_it_is_cancelled(shared: Settings, day: int) -> None:
     found = Privacy(shared)
 
     async def run() -> None:
         task = asyncio.create_task(found.keep_fresh())
-        while found.origin_of(ADDRESS, today() * DAY_MS).ip_hash is None:  # noqa: ASYNC110
+        while found.origin_of(ADDRESS, day * DAY_MS).ip_hash is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
