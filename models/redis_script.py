@@ -1,5 +1,6 @@
 """Many calls of one Lua script in one round trip, whatever kind of Redis it is."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,9 @@ from redis import ConnectionPool, Redis, RedisCluster, RedisClusterException
 
 from schemas.redis_client import connect
 from schemas.redis_url import RedisUrl
+
+_ANSWERS_IN_TIME = 3
+"""All answers together may take so many times what one may."""
 
 Call = tuple[Sequence[str | bytes], Sequence[bytes]]
 """KEYS and ARGV. In a Cluster the keys of one call have to share a hash tag."""
@@ -46,7 +50,8 @@ class RedisScript:
             places: dict[ConnectionPool, list[int]] = {}
             for place, (keys, _) in enumerate(calls):
                 places.setdefault(_pool(client, keys[0]), []).append(place)
-            return _exchange(places, [("EVAL", self._source, len(k), *k, *a) for k, a in calls])
+            commands = [("EVAL", self._source, len(k), *k, *a) for k, a in calls]
+            return _exchange(places, commands, _ANSWERS_IN_TIME * self._timeout_s)
         except RedisClusterException as error:  # is no RedisError
             self._map_is_old = True
             raise redis.ConnectionError(str(error)) from error
@@ -77,7 +82,9 @@ def _pool(client: Redis | RedisCluster, key: str | bytes) -> ConnectionPool:
 
 
 def _exchange(
-    places: dict[ConnectionPool, list[int]], commands: Sequence[tuple[str | bytes | int, ...]]
+    places: dict[ConnectionPool, list[int]],
+    commands: Sequence[tuple[str | bytes | int, ...]],
+    limit_s: float,
 ) -> list[bytes]:
     # Not a pipeline of redis-py: that of a Cluster refuses scripts.
     replies = [b""] * len(commands)
@@ -88,8 +95,12 @@ def _exchange(
             connections.append((pool, connection))
             packed = connection.pack_commands([commands[place] for place in sent])
             connection.send_packed_command(packed)
+        until = time.monotonic() + limit_s
         for (_, connection), sent in zip(connections, places.values(), strict=True):
             for place in sent:
+                if time.monotonic() > until:
+                    # Each just in time, a block's answers would hold it up for half a minute.
+                    raise redis.TimeoutError(f"the answers take longer than {limit_s:g} s")
                 replies[place] = connection.read_response()
     except BaseException:
         for _, connection in connections:

@@ -69,6 +69,23 @@ def test_what_a_server_says_is_raised_and_the_next_replies_are_right(own: Runnin
 
 
 @pytest.mark.services
+def test_answers_that_all_come_just_in_time_are_too_slow_together(own: Running) -> None:
+    busy = """
+        local function now() local t = redis.call('TIME'); return t[1] * 1e6 + t[2] end
+        local till = now() + 0.3e6
+        while now() < till do end
+        return redis.call('INCRBY', KEYS[1], ARGV[1])
+    """
+    script = RedisScript(url_of(own), 1, busy)
+    # Redis reads large calls, as those of blocks are, one by one, and answers each by itself.
+    few: list[Call] = [(["{slow}"], [b"1", bytes(100_000)])] * 2
+    assert len(script.run(few)) == 2
+    with pytest.raises(redis.TimeoutError, match="longer than 3 s"):
+        script.run(few * 7)
+    script.close()
+
+
+@pytest.mark.services
 def test_after_a_failover_it_goes_on_with_the_replica(tmp_path: Path) -> None:
     with failover(tmp_path) as (master, replica, sentinel):
         url = f"redis+sentinel://:{QUOTED}@{HOST}:1,{HOST}:{sentinel.port}/main/0"
