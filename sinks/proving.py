@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sinks.clickhouse import Client
+from sinks.turns import in_turn, within
 
 _ATTEMPTS = 4
 
@@ -39,30 +40,6 @@ class StoreError(Exception):
     """ClickHouse holds something else than `views.scored` says."""
 
 
-def within(session: str, partition: int, token: str | None) -> dict[str, Any]:
-    """Settings of a statement that writes rows of a partition.
-
-    The session makes it fail in another life of the server, the query id while another one
-    writes to the same partition, and the token makes it known when it is repeated.
-    """
-    settings: dict[str, Any] = {
-        "session_id": session,
-        "session_check": 1,
-        "query_id": f"viewledger-store-{partition}",
-        "deduplicate_blocks_in_dependent_materialized_views": 1,
-        "async_insert": 0,
-        # One block in is one part per day out, whatever the profile of the user says.
-        "max_insert_threads": 1,
-        "max_threads": 1,
-        "max_insert_block_size": 1_000_000,
-        "min_insert_block_size_rows": 1_000_000,
-        "max_partitions_per_insert_block": 0,
-    }
-    if token is None:
-        return settings | {"insert_deduplicate": 0, "deduplicate_insert_select": "disable"}
-    return settings | {"insert_deduplicate": 1, "insert_deduplication_token": token}
-
-
 def prove(
     client: Client, partition: int, scored_offset: int, token: str, tables: Mapping[str, pa.Table]
 ) -> str:
@@ -79,7 +56,8 @@ def prove(
     client.query("SELECT 1", settings={"session_id": session})
     settings = within(session, partition, token=None)
     columns = ("epoch", "writer", "raw_from", "raw_next")
-    found = client.query(
+    found = in_turn(
+        client.query,
         f"SELECT max(scored_offset), groupArrayIf(({', '.join(columns)}), scored_offset = "  # noqa: S608
         "{scored_offset:UInt64}) FROM blocks WHERE partition = {partition:UInt16}"
         " HAVING count() > 0",
@@ -114,7 +92,7 @@ def _complete(
             return
         # The same tokens for everybody: two stores that find rows missing repeat each other.
         retry = token if attempt == 0 else f"{token}-{attempt}"
-        client.insert_arrow(table, missing, settings=within(session, partition, retry))
+        in_turn(client.insert_arrow, table, missing, settings=within(session, partition, retry))
     raise StoreError(f"{token}: rows are missing in {table} after {_ATTEMPTS} inserts")
 
 
@@ -133,7 +111,7 @@ def _present(
         span = pc.min_max(rows["log_time"])
         parameters |= {"first": span["min"].as_py(), "last": span["max"].as_py()}
     query = f"SELECT {key} FROM {table} WHERE {where}"  # noqa: S608 - names of ours
-    found = client.query_arrow(query, parameters=parameters, settings=settings)
+    found = in_turn(client.query_arrow, query, parameters=parameters, settings=settings)
     return found[key].combine_chunks() if len(found) else pa.array([], pa.uint64())
 
 
@@ -144,7 +122,8 @@ def _repair_hours(
     if not len(views):
         return
     hours = pc.unique(pc.floor_temporal(views["viewed_at"], unit="hour")).to_pylist()
-    client.command(
+    in_turn(
+        client.command,
         _REPAIR_HOURS,
         parameters={
             "partition": partition,

