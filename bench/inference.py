@@ -135,9 +135,10 @@ def _package(module: str) -> str:
 
 def _best(predict: Predict, features: Floats, seconds: float) -> float:
     """µs of CPU time per row, of the fastest of many repeats."""
-    times, end = [], time.perf_counter() + seconds
+    times: list[float] = []
+    end = time.perf_counter() + seconds
     repeats = max(1, 2_000 // len(features))
-    while time.perf_counter() < end:
+    while not times or time.perf_counter() < end:
         begun = time.process_time()
         for _ in range(repeats):
             predict(features)

@@ -5,7 +5,7 @@ from typing import Any
 from clickhouse_connect.driver.exceptions import DatabaseError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-_ID_IS_IN_USE = 216
+_ID_IS_IN_USE, _SESSION_IS_LOCKED = 216, 373
 
 
 def within(session: str, partition: int, token: str | None) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def within(session: str, partition: int, token: str | None) -> dict[str, Any]:
 
 
 def _refused(error: BaseException) -> bool:
-    return isinstance(error, DatabaseError) and error.code == _ID_IS_IN_USE
+    return isinstance(error, DatabaseError) and error.code in (_ID_IS_IN_USE, _SESSION_IS_LOCKED)
 
 
 in_turn = Retrying(
@@ -42,8 +42,9 @@ in_turn = Retrying(
     stop=stop_after_delay(2),
     reraise=True,
 )
-"""`in_turn(client.query, …)` sends a statement `within`, and again where its id was in use.
+"""`in_turn(client.query, …)` sends a statement `within`, and again where it was not its turn.
 
-ClickHouse answers a statement shortly before it forgets its id: mostly that of the same store
-was in the way. What it refuses for that it has not begun, so sending it later is being slow.
+ClickHouse answers a statement shortly before it forgets its id and lets go of its session: mostly
+that of the same store was in the way. What it refuses for that it has not begun, so sending it
+later is being slow.
 """

@@ -10,8 +10,12 @@ import hypothesis
 import pytest
 import structlog
 
+from pipeline.embedded import kept
 from schemas.settings import Settings, settings
 
+# Two processes of tests start services at once, and a port is free until its server has started.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+kept._PORTS = kept._PORTS[_WORKER % 2 :: 2]
 # No test asserts on time: a busy machine is no fault of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)

@@ -88,7 +88,7 @@ def test_a_refusal_ends_the_measurement(server: Server) -> None:
 
 def test_overload_goes_on_where_it_is_refused_or_cut(server: Server) -> None:
     server.status, server.cuts = "503", 2
-    found = overload(server.address, WANTED, 3, 0.4)
+    found = overload(server.address, WANTED, 3, 3)
     assert found["cut"] == 2
     assert found["503"] >= 3
 

@@ -13,6 +13,7 @@ from support.redis_servers import (
     cluster,
     failover,
     hand_over,
+    kill_master,
     replicated,
     server,
     until,
@@ -89,10 +90,10 @@ def test_answers_that_all_come_just_in_time_are_too_slow_together(own: Running) 
 def test_after_a_failover_it_goes_on_with_the_replica(tmp_path: Path) -> None:
     with failover(tmp_path) as (master, replica, sentinel):
         url = f"redis+sentinel://:{QUOTED}@{HOST}:1,{HOST}:{sentinel.port}/main/0"
-        script = RedisScript(url, 1, COUNT)
+        script = RedisScript(url, 5, COUNT)
         assert script.run(CALLS) == counted(1)
         replicated(master)
-        master.kill()
+        kill_master(master, sentinel)
         with pytest.raises(redis.ConnectionError):
             script.run(CALLS)
         until(lambda: script.run(CALLS))
@@ -105,7 +106,7 @@ def test_after_a_failover_it_goes_on_with_the_replica(tmp_path: Path) -> None:
 @pytest.mark.services
 def test_a_master_that_became_a_replica_is_left(tmp_path: Path) -> None:
     with failover(tmp_path) as (master, replica, sentinel):
-        script = RedisScript(f"redis+sentinel://:{QUOTED}@{HOST}:{sentinel.port}/main", 1, COUNT)
+        script = RedisScript(f"redis+sentinel://:{QUOTED}@{HOST}:{sentinel.port}/main", 5, COUNT)
         assert script.run(CALLS[:1]) == counted(1)[:1]
         replicated(master)
         hand_over(master, replica, sentinel)
@@ -128,7 +129,7 @@ def in_cluster(nodes: list[Running]) -> Iterator[RedisScript]:
         with node.client() as client:
             client.flushall()
     hosts = ",".join(f"{HOST}:{node.port}" for node in nodes)
-    script = RedisScript(f"redis+cluster://:{QUOTED}@{hosts}", 1, COUNT)
+    script = RedisScript(f"redis+cluster://:{QUOTED}@{hosts}", 5, COUNT)
     yield script
     script.close()
 

@@ -212,8 +212,10 @@ def test_a_deadlock_is_tried_again(books: Settings) -> None:
         book(conn, partition, Progress(), first, views)
         before = deadlocks(rival)
         # The rival locks against the order, and is patient: the booker is the one to give in.
-        rival.execute("SET ROLE NONE")
-        rival.execute("SET deadlock_timeout = '60s'")
+        for one, timeout in ((rival, "60s"), (conn, "5s")):
+            one.execute("SET ROLE NONE")
+            one.execute(f"SET deadlock_timeout = '{timeout}'")
+        conn.execute("SET ROLE viewledger_app")
         lock = (
             "SELECT FROM balances JOIN accounts USING (account_id) WHERE kind = %s"
             " AND owner_id = %s FOR UPDATE OF balances"

@@ -75,7 +75,7 @@ def test_a_rate_of_the_future_is_known_and_not_yet_charged(conn: Connection) -> 
 def test_a_rate_becomes_current_when_its_time_comes(conn: Connection) -> None:
     mine = campaign(rate_micros=1000)
     save_campaigns(conn, [mine])
-    since = add_rate(conn, mine.campaign_id, 1500, datetime.now(UTC) + timedelta(seconds=0.5))
+    since = add_rate(conn, mine.campaign_id, 1500, datetime.now(UTC) + timedelta(seconds=3))
     while datetime.now(UTC) <= since:
         time.sleep(0.05)
     assert load_catalogue(conn).campaigns[mine.campaign_id].rate_micros == 1500

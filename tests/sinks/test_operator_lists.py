@@ -210,7 +210,7 @@ def test_an_erased_viewer_is_in_no_entry_and_comes_into_none(conn: Connection) -
     ],
 )
 def test_what_an_entry_says_stays(sql: str, conn: Connection, owner: Connection) -> None:
-    entry = add(conn, "ip", f"2001:db8:{secrets.token_hex(2)}::/48")
+    entry = add(conn, "ip", f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::/64")
     for who in (conn, owner):
         with pytest.raises((IntegrityError, InsufficientPrivilege)):
             who.execute(sql.encode(), (entry.entry_id,))

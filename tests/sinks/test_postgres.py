@@ -18,16 +18,18 @@ pytestmark = pytest.mark.services
 
 def test_a_pool_lends_as_many_connections_as_are_set(books: Settings) -> None:
     two = books.model_copy(update={"postgres_connections": 2})
-    with pool(two, "pool", timeout_s=0.3) as connections:
+    with pool(two, "pool") as connections:
         with borrowed(connections) as one, borrowed(connections) as other:
             assert one.info.backend_pid != other.info.backend_pid
             row = one.execute("SELECT current_user, current_setting('application_name')")
             assert row.fetchone() == ("viewledger_app", "pool")
+            connections.timeout = 0.3
             with (
                 pytest.raises(NoConnectionError, match=r"all 2 .*VIEWLEDGER_POSTGRES_CONNECTIONS"),
                 borrowed(connections),
             ):
                 pass
+            connections.timeout = 30
         with borrowed(connections) as again:
             assert again.execute("SELECT 1").fetchone() == (1,)
 

@@ -38,11 +38,11 @@ def busy(store: Settings, seconds: float) -> Iterator[None]:
     running = "SELECT count() FROM system.processes WHERE query_id = 'viewledger-store-0'"
     with connect(store.url("clickhouse")) as other, connect(store.url("clickhouse")) as look:
         settings = {"query_id": "viewledger-store-0"}
-        sleeping = threading.Thread(
-            target=lambda: other.query(f"SELECT sleep({seconds})", settings=settings)
-        )
+        patient = in_turn.copy(stop=stop_after_delay(30))
+        query = f"SELECT sleep({seconds})"
+        sleeping = threading.Thread(target=lambda: patient(other.query, query, settings=settings))
         sleeping.start()
-        while not look.command(running):
+        while sleeping.is_alive() and not look.command(running):
             pass
         yield
         sleeping.join()
@@ -56,7 +56,7 @@ def put(client: Client, number: int) -> None:
 
 def test_a_block_waits_for_its_turn(client: Client, store: Settings) -> None:
     for number in range(2):  # the first is proven, the second only inserted
-        with busy(store, 0.5):
+        with busy(store, 1):
             put(client, number)
     assert client.command("SELECT count() FROM views") == 2 * ROWS
 
@@ -66,7 +66,7 @@ def test_it_does_not_wait_for_ever(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(in_turn, "stop", stop_after_delay(0.1))
-        with busy(store, 2), pytest.raises(DatabaseError, match="already running"):
+        with busy(store, 3), pytest.raises(DatabaseError, match="already running"):
             put(client, 0)
     put(client, 0)
     assert client.command("SELECT count() FROM views") == ROWS

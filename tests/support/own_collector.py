@@ -1,6 +1,5 @@
 """A collector that a test has for itself: it is stopped, killed and starved."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from pipeline.embedded import kept
 from pipeline.embedded.stack import processes
 from pipeline.embedded.supervisor import environment_of
 from schemas.settings import Settings
@@ -56,7 +56,7 @@ def own_collector(
     stack: Settings, folder: Path, program: Sequence[str] = WORKER, **changes: Any
 ) -> Iterator[OwnCollector]:
     """A collector of these services, with other settings; it need not be ready yet."""
-    port = _free_port()
+    port = kept._free_port()
     changed = stack.model_copy(
         update={"data": stack.data.absolute(), "collector_port": port - NUMBER, **changes}
     )
@@ -79,11 +79,6 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager

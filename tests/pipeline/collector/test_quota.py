@@ -11,7 +11,15 @@ import pytest
 import redis
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
-from support.redis_servers import HOST, QUOTED, cluster, failover, hand_over, replicated
+from support.redis_servers import (
+    HOST,
+    QUOTED,
+    cluster,
+    failover,
+    hand_over,
+    kill_master,
+    replicated,
+)
 
 from pipeline.collector import quota as quota_module
 from pipeline.collector.keyring import Key
@@ -275,7 +283,9 @@ def test_after_a_failover_the_promoted_replica_counts(
 
     with failover(tmp_path) as servers:
         url = f"redis+sentinel://:{QUOTED}@{HOST}:{servers[2].port}/main"
-        fail = servers[0].kill if how == "killed" else partial(hand_over, *servers)
+        master, _, sentinel = servers
+        killed, handed_over = partial(kill_master, master, sentinel), partial(hand_over, *servers)
+        fail = killed if how == "killed" else handed_over
         asyncio.run(run(url, fail))
 
 
