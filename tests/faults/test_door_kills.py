@@ -101,7 +101,7 @@ def test_an_answer_before_the_acknowledgement_would_be_seen(
     program = [hasty_collector.__file__] if is_hasty else WORKER
     with frozen(services, "kafka"), own_collector(services, tmp_path, program) as mine:
         plan = plan_of("hand", keys, tmp_path, mine.url)
-        clients = Clients([plan])
+        clients = Clients([plan._replace(per_second=BATCH // 4)])  # the next batch comes in 4 s
         try:
             until(lambda: bool(plan.notes("promised")) or "kafka_down" in mine.log.read_text())
             mine.process.kill()

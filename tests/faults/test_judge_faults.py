@@ -240,7 +240,7 @@ def test_lists(
     tor, vpn, crawlers = files
     lists = {"tor_list": tor, "vpn_list": vpn, "crawler_list": crawlers}
     by_tor = Said("invalid", ("tor_address",), "v0-1")
-    with own_score(services, tmp_path, models=folder, **lists) as score:
+    with own_score(services, tmp_path, models=folder, redis_timeout_ms=20_000, **lists) as score:
         for path in chance.sample(sorted(files), len(files)):
             assert traffic.judged() == {held("lists_unavailable")}
             path.write_text(files[path])
@@ -287,7 +287,9 @@ def test_model_files(
 
     with postgres.connect(services) as conn, ExitStack() as scorers:
         # Put in place while it runs.
-        score = scorers.enter_context(own_score(services, tmp_path, models=folder))
+        score = scorers.enter_context(
+            own_score(services, tmp_path, models=folder, redis_timeout_ms=20_000)
+        )
         traffic.until(valid())
         models.promote(conn, pins["v1"], versions["v1"], actor="test")
         traffic.until(valid(versions["v1"]))
@@ -311,7 +313,9 @@ def test_model_files(
         for name in chosen:
             repair(name)
             DAMAGES[chance.choice(sorted(DAMAGES))](folder / name)
-        score = scorers.enter_context(own_score(services, tmp_path, models=folder))
+        score = scorers.enter_context(
+            own_score(services, tmp_path, models=folder, redis_timeout_ms=20_000)
+        )
         assert traffic.judged() == {held("model_unavailable", "unavailable")}
         one = chance.choice(champions)
         repair(one)

@@ -5,6 +5,8 @@ import threading
 from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
+from pipeline.embedded import kept
+
 
 class Forwarder:
     """Listens at a port of its own after `open`."""
@@ -12,8 +14,7 @@ class Forwarder:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._target = (parts.hostname, parts.port)
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self._port = server.getsockname()[1]
+        self._port = kept._free_port()
         user = parts.netloc.rpartition("@")[0]
         self.url = urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{self._port}"))
         self._server: socket.socket | None = None

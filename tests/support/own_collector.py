@@ -73,7 +73,7 @@ def own_collector(
         process.wait()
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = 150) -> None:
     """Waits for something that happens in another process."""
     deadline = time.monotonic() + seconds
     while not condition():

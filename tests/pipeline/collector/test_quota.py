@@ -31,7 +31,12 @@ from schemas.settings import Settings
 from sinks.sealing import new_key
 
 KEYS = SecretStr(new_key())
-FEW = Settings(collector_keys=KEYS, key_events_per_minute=20, address_events_per_minute=5)
+FEW = Settings(
+    collector_keys=KEYS,
+    key_events_per_minute=20,
+    address_events_per_minute=5,
+    redis_timeout_ms=20_000,
+)
 
 
 def key(kind: str = "publishable", events_per_minute: int | None = None) -> Key:
@@ -193,7 +198,7 @@ def test_without_redis_it_counts_here_and_goes_back(
     own: Running, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quota_module, "_RETRY_S", 0.1)
-    settings = FEW.model_copy(update={"redis_timeout_ms": 300})
+    settings = FEW.model_copy(update={"redis_timeout_ms": 2000})
 
     async def run() -> None:
         async with opened(own.url, settings) as quota:

@@ -29,47 +29,55 @@ def mine(stack: Settings, keys: Keys, tmp_path: Path) -> Iterator[OwnCollector]:
         yield found
 
 
+@pytest.fixture
+def patient(stack: Settings, keys: Keys, tmp_path: Path) -> Iterator[OwnCollector]:
+    """Waits long enough for all that a test does meanwhile."""
+    with own_collector(stack, tmp_path, collector_timeout_s=15) as found:
+        until(lambda: found.status("/readyz") == 200)
+        yield found
+
+
 def reason(answer: httpx.Response) -> str:
     assert answer.headers["content-type"] == "application/problem+json"
     return str(answer.json()["type"]).rpartition(":")[2]
 
 
 def test_what_is_under_way_is_finished_and_what_was_answered_is_kept(
-    stack: Settings, mine: OwnCollector, keys: Keys
+    stack: Settings, patient: OwnCollector, keys: Keys
 ) -> None:
     slow, *sent = [fresh(number) for number in range(REQUESTS + 1)]
     body = json.dumps(slow).encode()
     with (
         ThreadPoolExecutor(REQUESTS) as pool,
-        socket.create_connection(mine.address, timeout=30) as connection,
-        socket.create_connection(mine.address, timeout=30) as idle,
+        socket.create_connection(patient.address, timeout=30) as connection,
+        socket.create_connection(patient.address, timeout=30) as idle,
     ):
         connection.sendall(_head(keys, body) + body[:20])
         with frozen(stack, "kafka") as thaw:
-            answers = [pool.submit(send_as_page, mine.url, keys, one) for one in sent]
-            until(lambda: _under_way(mine) >= REQUESTS)
-            mine.process.send_signal(signal.SIGTERM)
-            until(lambda: mine.status("/healthz") == 0)
+            answers = [pool.submit(send_as_page, patient.url, keys, one) for one in sent]
+            until(lambda: _under_way(patient) >= REQUESTS)
+            patient.process.send_signal(signal.SIGTERM)
+            until(lambda: patient.status("/healthz") == 0)
             assert idle.recv(100) == b""
             connection.sendall(body[20:])
             thaw()
             assert connection.recv(4096).startswith(b"HTTP/1.1 202")
             assert {answer.result().status_code for answer in answers} == {202}
-    assert mine.process.wait(30) == 0
-    assert '"not_acknowledged": 0' in mine.log.read_text()
+    assert patient.process.wait(30) == 0
+    assert '"not_acknowledged": 0' in patient.log.read_text()
     found = raw_messages(stack, {one["event_id"] for one in [slow, *sent]})
     assert len(found) == REQUESTS + 1
 
 
 def test_without_kafka_nothing_is_promised_and_the_end_comes_all_the_same(
-    stack: Settings, mine: OwnCollector, keys: Keys
+    stack: Settings, patient: OwnCollector, keys: Keys
 ) -> None:
     with frozen(stack, "kafka"), ThreadPoolExecutor(REQUESTS) as pool:
-        answers = [pool.submit(send_as_page, mine.url, keys, fresh(n)) for n in range(REQUESTS)]
-        until(lambda: _under_way(mine) >= REQUESTS)
-        mine.process.send_signal(signal.SIGTERM)
+        answers = [pool.submit(send_as_page, patient.url, keys, fresh(n)) for n in range(REQUESTS)]
+        until(lambda: _under_way(patient) >= REQUESTS)
+        patient.process.send_signal(signal.SIGTERM)
         assert {_reason(answer) for answer in answers} == {"not_acknowledged"}
-        assert mine.process.wait(30) == 0
+        assert patient.process.wait(30) == 0
 
 
 def test_a_broker_that_hangs_is_not_waited_for_twice(

@@ -106,7 +106,7 @@ def test_retry_after_holds_for_every_batch(door, make_client):
         ids = [client.track(VIEW)]
         while not client.counts.answers:
             time.sleep(0.01)
-        time.sleep(0.1)
+        time.sleep(0.5)
         ids.append(client.track(VIEW))
         assert client.flush(20)
     assert len(door.seen) == 3
@@ -134,7 +134,7 @@ def test_too_slow(door, make_client):
     with make_client(door.url, SECRET_KEY, timeout_s=0.2) as client:
         event_id = client.track(VIEW)
         assert client.flush(20)
-    assert len(door.attempts(event_id)) == 2
+    assert len(door.attempts(event_id)) >= 2
 
 
 def test_a_202_of_somebody_else_is_no_answer(door, make_client):
@@ -192,7 +192,7 @@ def test_what_would_not_help_is_not_repeated(door, make_client, status):
 
 
 def test_a_full_queue_says_so_and_takes_again_later(door, make_client):
-    door.script = [Act(wait_s=0.3)]
+    door.script = [Act(wait_s=2)]
     with make_client(door.url, SECRET_KEY, max_queue=3, batch_size=3) as client:
         ids = [client.track(VIEW) for _ in range(3)]
         with pytest.raises(QueueFull, match="3 events wait"):

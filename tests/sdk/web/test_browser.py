@@ -246,7 +246,7 @@ def test_a_post_counts_while_half_of_it_can_be_seen(
     site: str, recorder: Recorder, tab: Tab
 ) -> None:
     page = tab(f"{site}/page.html")
-    begin(page, recorder.url, film=0, idleSeconds=3)
+    begin(page, recorder.url, film=0, idleSeconds=8)
 
     def scroll(to: int) -> float:
         at: float = page.evaluate(f"(() => {{ scrollTo(0, {to}); return performance.now() }})()")
